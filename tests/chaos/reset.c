@@ -52,7 +52,7 @@ struct scene {
 	const char *name;
 	const char *opening;  /* NULL: reset right after the connect */
 	const char *proof;    /* what the answer begins with once it is there */
-	const char *or_proof; /* other allowed beginning, not counted as there */
+	const char *or_proof; /* another answer, allowed but not counted */
 	enum scene_push push;
 	size_t batch;            /* connections at a time */
 	unsigned int proven_min; /* percent of all; half of them try */
