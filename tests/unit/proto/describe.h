@@ -50,8 +50,7 @@ say(struct description *d, const char *format, ...)
 	int n;
 
 	va_start(args, format);
-	n = vsnprintf(d->text + d->len, sizeof(d->text) - d->len, format,
-		      args);
+	n = vsnprintf(d->text + d->len, sizeof(d->text) - d->len, format, args);
 	va_end(args);
 	assert_true(n >= 0 && (size_t)n < sizeof(d->text) - d->len);
 	d->len += (size_t)n;
@@ -78,10 +77,9 @@ static inline void say_bytes(struct description *d, const char *data,
 
 static inline const char *reply_name(enum reply code)
 {
-	static const char *const names[REPLY_COUNT] = {
-		[REPLY_NONE] = "NONE",
-#define REPLY(symbol, text) [REPLY_##symbol] = #symbol,
-		REPLY_LIST
+	static const char *const names[REPLY_COUNT] = { "NONE",
+#define REPLY(symbol, text) #symbol,
+							REPLY_LIST
 #undef REPLY
 	};
 
@@ -262,9 +260,10 @@ static inline void describe(struct description *d, enum parse_result result,
 }
 
 /* Parses `len` bytes from memory of exactly that size. */
-static inline enum parse_result
-describe_parse(const char *bytes, size_t len, size_t *scanned,
-	       struct description *d, struct parsed *p)
+static inline enum parse_result describe_parse(const char *bytes, size_t len,
+					       size_t *scanned,
+					       struct description *d,
+					       struct parsed *p)
 {
 	struct request *r = malloc(sizeof(*r));
 	char *exact = malloc(len > 0 ? len : 1);
