@@ -40,7 +40,9 @@ def load(path=PATH):
                 assert rule.name not in rules, line
                 rules[rule.name] = rule
             elif line.startswith("witness "):
-                rule.witnesses.append(line[8:])
+                rule.witnesses.append((line[8:], True))
+            elif line.startswith("perhaps "):
+                rule.witnesses.append((line[8:], False))
             elif line.startswith("    "):
                 rule.reason += " " + line.strip()
             else:
