@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Choosing victims, and how much work each request does on them.
+ *
+ * Which is next: a segment that is mostly dead, if there is one, because
+ * cleaning it loses nothing and yields more than it copies; else the oldest
+ * of the small queue, if that has more than its tenth of the bytes; else the
+ * oldest of main.
+ */
+#include "base/check.h"
+#include "store/evict.h"
+#include "store/walk.h"
+
+enum {
+	SMALL_SHARE = 10, /* the small queue gets one byte in ten */
+	DIRTY_LOOK = 8,   /* segments compared for the deadest */
+	/*
+	 * What a request walks, in its own bytes, when the reserve is nearly
+	 * complete and when it is gone.  In the small queue few items stay,
+	 * so that two bytes walked free more than one; in main up to nine in
+	 * ten may stay.
+	 */
+	PAY_MIN = 2,
+	PAY_MAX = 10,
+	PAY_BASE = 64, /* so that small items pay for a batch of headers */
+	LARGE_WORK = 4096,
+	STEP = 64 * 1024,
+	/* Without eviction a segment is cleaned if 1/64 of it is dead. */
+	DEAD_SHARE = 64,
+};
+
+uint32_t evict_keep(const struct store *s)
+{
+	return atomic_load_explicit(&s->pool.reserve, memory_order_relaxed) / 2;
+}
+
+/* The deadest of the first few of the dirty list, claimed. */
+static uint32_t claim_dirty(struct pool *p)
+{
+	struct segment *best = NULL;
+	uint64_t best_dead = 0;
+	int looked = 0;
+
+	list_each(link, &p->dirty)
+	{
+		struct segment *seg = list_entry(link, struct segment,
+						 w.second);
+		uint32_t dead = atomic_load(&seg->dead);
+
+		if (dead > best_dead && atomic_load(&seg->pins) == 0) {
+			best = seg;
+			best_dead = dead;
+		}
+		if (++looked == DIRTY_LOOK) {
+			break;
+		}
+	}
+	if (best == NULL) {
+		return 0;
+	}
+	check(pool_claim(p, segment_number(p, best)));
+	return segment_number(p, best);
+}
+
+/*
+ * The deadest of all, claimed; for a store that must not evict.  Not tried
+ * again before enough has died to make another search worth it.
+ */
+static uint32_t claim_deadest(struct pool *p)
+{
+	uint32_t top = atomic_load(&p->top);
+	uint64_t deaths = atomic_load(&p->deaths);
+	uint32_t best_dead = p->size / DEAD_SHARE;
+	uint32_t best = 0;
+
+	if (deaths - atomic_load(&p->deaths_seen) < best_dead) {
+		return 0;
+	}
+	for (uint32_t n = 1; n <= top; n++) {
+		struct segment *seg = &p->segments[n];
+		uint32_t dead = atomic_load_explicit(&seg->dead,
+						     memory_order_relaxed);
+
+		if (dead >= best_dead &&
+		    atomic_load(&seg->state) == SEG_SEALED &&
+		    atomic_load(&seg->pins) == 0) {
+			best = n;
+			best_dead = dead + 1;
+		}
+	}
+	if (best == 0) {
+		atomic_store(&p->deaths_seen, deaths);
+		return 0;
+	}
+	return pool_claim(p, best) ? best : 0;
+}
+
+/* The oldest of a queue: a claimed segment, or a large value. */
+static struct waiting *claim_oldest(struct pool *p, enum queue_name q)
+{
+	list_each(link, &p->queues[q].waiting)
+	{
+		struct waiting *w = list_entry(link, struct waiting, link);
+
+		if (w->is_large) {
+			large_ref(list_entry(w, struct large, w));
+			return w;
+		}
+		if (pool_claim(p,
+			       segment_number(p, list_entry(w, struct segment,
+							    w)))) {
+			return w;
+		}
+	}
+	return NULL;
+}
+
+static struct waiting *claim_victim(struct pool *p)
+{
+	uint64_t small = atomic_load(&p->queues[QUEUE_SMALL].bytes);
+	uint64_t all = small + atomic_load(&p->queues[QUEUE_MAIN].bytes);
+	enum queue_name first = small * SMALL_SHARE > all ? QUEUE_SMALL :
+							    QUEUE_MAIN;
+	struct waiting *w = claim_oldest(p, first);
+
+	return w != NULL ? w :
+			   claim_oldest(p, first == QUEUE_SMALL ? QUEUE_MAIN :
+								  QUEUE_SMALL);
+}
+
+/*
+ * Begins with the next victim; the bytes of work already done, for a large
+ * value is dealt with at once.  False: there is none.
+ */
+static bool next(struct store_ctx *c, bool thorough, uint32_t now,
+		 uint64_t *done)
+{
+	struct pool *p = &c->store->pool;
+	struct waiting *w = NULL;
+	enum walk_aim aim = WALK_CLEAN;
+	uint32_t n;
+
+	lock_take(&p->lock);
+	n = claim_dirty(p);
+	if (n == 0 && p->evicts) {
+		w = claim_victim(p);
+		aim = WALK_EVICT;
+	} else if (n == 0 && thorough) {
+		n = claim_deadest(p);
+	}
+	lock_give(&p->lock);
+	if (w != NULL && w->is_large) {
+		walk_large(c, list_entry(w, struct large, w), aim, now);
+		*done += LARGE_WORK;
+		return true;
+	}
+	if (w != NULL) {
+		n = segment_number(p, list_entry(w, struct segment, w));
+	}
+	if (n == 0) {
+		return false;
+	}
+	walk_start(c, &c->reclaim, n, aim);
+	return true;
+}
+
+bool evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
+{
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		if (c->reclaim.segment == 0 && !next(c, false, now, &done)) {
+			break;
+		}
+		if (c->reclaim.segment != 0) {
+			done += walk_step(c, &c->reclaim, bytes - done, now);
+		}
+	}
+	return done > 0;
+}
+
+void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
+{
+	struct pool *p = &c->store->pool;
+	uint32_t reserve = atomic_load_explicit(&p->reserve,
+						memory_order_relaxed);
+	uint32_t room = pool_room(p);
+	uint64_t factor;
+
+	if (room >= reserve) {
+		return;
+	}
+	if (budget_over(&c->store->supply.budget)) {
+		pool_trim(p, 0);
+	}
+	factor = PAY_MIN +
+		 (uint64_t)(PAY_MAX - PAY_MIN) * (reserve - room) / reserve;
+	evict_step(c, factor * bytes + PAY_BASE, now);
+}
+
+bool evict_some(struct store_ctx *c, uint32_t now)
+{
+	uint64_t done = 0;
+
+	if (c->reclaim.segment == 0 && !next(c, true, now, &done)) {
+		return false;
+	}
+	while (c->reclaim.segment != 0) {
+		done += walk_step(c, &c->reclaim, STEP, now);
+	}
+	return done > 0;
+}
+
+bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now)
+{
+	struct budget *b = &c->store->supply.budget;
+
+	pool_trim(&c->store->pool, bytes);
+	return budget_used(b) + bytes <= budget_limit(b) || evict_some(c, now);
+}
+
+uint64_t evict_clean(struct store_ctx *c, uint64_t bytes, uint32_t now)
+{
+	struct pool *p = &c->store->pool;
+	uint32_t n;
+
+	if (c->reclaim.segment == 0) {
+		lock_take(&p->lock);
+		n = claim_dirty(p);
+		lock_give(&p->lock);
+		if (n == 0) {
+			return 0;
+		}
+		walk_start(c, &c->reclaim, n, WALK_CLEAN);
+	}
+	return walk_step(c, &c->reclaim, bytes, now);
+}

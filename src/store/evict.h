@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Getting memory back: cleaning of segments that are mostly dead, and
+ * eviction by S3-FIFO over segments.
+ *
+ * So that no request waits for a whole segment, a reserve of free segments is
+ * kept, and each request that takes space while the reserve is short pays by
+ * walking a few times as many bytes.  Only when nothing is free is a segment
+ * walked to its end at once.
+ *
+ * A store that does not evict cleans only.
+ *
+ * Thread rule: no shard may be locked by the caller.
+ */
+#ifndef DOZO_STORE_EVICT_H
+#define DOZO_STORE_EVICT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/state.h"
+
+/* Segments that new items leave to those who move old ones. */
+uint32_t evict_keep(const struct store *s);
+
+/* A share of work for `bytes` that are being taken. */
+void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now);
+
+/* Makes at least some bytes free; false: nothing can be had. */
+bool evict_some(struct store_ctx *c, uint32_t now);
+
+/* Makes progress towards `bytes` of budget; false: cannot be had. */
+bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now);
+
+/* Walks about `bytes` bytes of victims; false: there is none. */
+bool evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now);
+
+/* Cleans a segment of the dirty list; the bytes walked, 0: there is none. */
+uint64_t evict_clean(struct store_ctx *c, uint64_t bytes, uint32_t now);
+
+#endif

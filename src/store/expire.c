@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Death without a request: flushes, and the upkeep that finds what is dead.
+ *
+ * The sweep goes around the segments and walks those of which the earliest
+ * expiry has passed, or which hold items from before the last flush.  Items
+ * in open segments wait until their segment is sealed.
+ */
+#include "base/check.h"
+#include "store/evict.h"
+#include "store/state.h"
+#include "store/walk.h"
+
+enum {
+	/* What an item counts for when work is given in items. */
+	ITEM_WORK = 64,
+	/* Segment records looked at for each item of work. */
+	RECORDS_PER_ITEM = 8,
+};
+
+/* Raises the barrier to the present LSN. */
+static uint64_t raise_barrier(struct store *s)
+{
+	uint64_t lsn = store_lsn(s);
+	uint64_t seen = atomic_load(&s->barrier);
+
+	while (seen < lsn &&
+	       !atomic_compare_exchange_weak(&s->barrier, &seen, lsn)) {
+	}
+	return atomic_load(&s->barrier);
+}
+
+uint64_t store_flush(struct store *s)
+{
+	uint64_t barrier;
+
+	lock_take(&s->flush_lock);
+	atomic_store(&s->flush_at, 0);
+	barrier = raise_barrier(s);
+	lock_give(&s->flush_lock);
+	return barrier;
+}
+
+void store_flush_at(struct store *s, uint32_t at)
+{
+	lock_take(&s->flush_lock);
+	atomic_store(&s->flush_at, at);
+	lock_give(&s->flush_lock);
+}
+
+/*
+ * Under a lock: who comes second must not raise the barrier over what was
+ * stored after the first had cleared the flush.
+ */
+void state_flush_tick(struct store *s, uint32_t now)
+{
+	uint32_t at;
+
+	lock_take(&s->flush_lock);
+	at = atomic_load(&s->flush_at);
+	if (at != 0 && now >= at) {
+		raise_barrier(s);
+		if (now > at) {
+			atomic_store(&s->flush_at, 0);
+		}
+	}
+	lock_give(&s->flush_lock);
+}
+
+static bool is_due(struct store *s, uint32_t n, uint32_t now)
+{
+	struct pool *p = &s->pool;
+	struct segment *seg = &p->segments[n];
+	uint64_t barrier = atomic_load(&s->barrier);
+
+	return (atomic_load(&p->expiries[n]) <= now ||
+		(barrier != 0 && atomic_load(&seg->swept) < barrier)) &&
+	       atomic_load(&seg->state) == SEG_SEALED;
+}
+
+/* Looks for a segment to sweep; false: none in a whole round. */
+static bool find_due(struct store_ctx *c, uint32_t now, uint64_t *work)
+{
+	struct store *s = c->store;
+	struct pool *p = &s->pool;
+	uint32_t top = atomic_load(&p->top);
+
+	for (uint32_t i = 0; i < top; i++) {
+		uint32_t n = c->sweep_next < top ? c->sweep_next + 1 : 1;
+		bool claimed = false;
+
+		c->sweep_next = n;
+		if (is_due(s, n, now)) {
+			lock_take(&p->lock);
+			claimed = pool_claim(p, n);
+			lock_give(&p->lock);
+		}
+		if (claimed) {
+			*work += i / RECORDS_PER_ITEM * ITEM_WORK;
+			walk_start(c, &c->sweep, n, WALK_SWEEP);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Begins a round over the large values, if one of them may be dead. */
+static void start_larges(struct store_ctx *c, uint32_t now)
+{
+	struct pool *p = &c->store->pool;
+	uint64_t barrier = atomic_load(&c->store->barrier);
+
+	if (c->larges_left == 0 && (atomic_load(&p->large_expiry) <= now ||
+				    atomic_load(&p->large_swept) < barrier)) {
+		c->larges_left = atomic_load(&p->large_count);
+		/* What stays notes its expiry again. */
+		atomic_store(&p->large_expiry, UINT32_MAX);
+		atomic_store(&p->large_swept, barrier);
+	}
+}
+
+/* Goes on with the round; true: it is not at its end. */
+static bool sweep_larges(struct store_ctx *c, uint32_t items, uint32_t now)
+{
+	struct pool *p = &c->store->pool;
+
+	start_larges(c, now);
+	for (; items > 0 && c->larges_left > 0; items--) {
+		struct large *l = NULL;
+		struct list *link;
+
+		lock_take(&p->lock);
+		link = list_pop_head(&p->larges);
+		if (link != NULL) {
+			l = list_entry(link, struct large, w.second);
+			list_push_tail(&p->larges, link);
+			large_ref(l);
+		}
+		lock_give(&p->lock);
+		c->larges_left--;
+		if (l != NULL) {
+			walk_large(c, l, WALK_SWEEP, now);
+		}
+	}
+	return c->larges_left > 0;
+}
+
+static bool sweep(struct store_ctx *c, uint64_t bytes, uint32_t now)
+{
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		if (c->sweep.segment == 0 && !find_due(c, now, &done)) {
+			return false;
+		}
+		done += walk_step(c, &c->sweep, bytes - done, now);
+	}
+	return true;
+}
+
+/* Restores the reserve, so that requests need not; true: not yet done. */
+static bool restore_reserve(struct store_ctx *c, uint64_t bytes, uint32_t now)
+{
+	struct pool *p = &c->store->pool;
+
+	if (budget_over(&c->store->supply.budget)) {
+		pool_trim(p, 0);
+	}
+	if (pool_room(p) >= atomic_load(&p->reserve)) {
+		return false;
+	}
+	return evict_step(c, bytes, now) &&
+	       pool_room(p) < atomic_load(&p->reserve);
+}
+
+bool store_maintain(struct store_ctx *c, uint32_t now, uint32_t items)
+{
+	uint64_t bytes = (uint64_t)items * ITEM_WORK;
+	bool more;
+
+	check(!c->entry_open);
+	if (atomic_load(&c->store->flush_at) != 0) {
+		state_flush_tick(c->store, now);
+	}
+	more = sweep(c, bytes, now);
+	more |= sweep_larges(c, items, now);
+	more |= restore_reserve(c, bytes, now);
+	return more;
+}
