@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The composition: makes the parts, runs the main thread's loop (listeners
+ * and signals), and takes everything down in order.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/limits.h"
+#include "node/node.h"
+#include "node/node_state.h"
+
+/*
+ * Address space to reserve beyond the memory limit, so that cache_memlimit
+ * can raise it: it costs nothing until it is used.
+ */
+enum { RESERVE_FACTOR = 4 };
+#define RESERVE_MIN (64 * GIB)
+
+static void node_report(void *arg, int fd)
+{
+	struct node *n = arg;
+
+	dprintf(fd, "state: connections %u, lsn %llu, memory %llu of %llu\n",
+		atomic_load(&n->connections),
+		(unsigned long long)store_lsn(n->store),
+		(unsigned long long)budget_used(store_budget(n->store)),
+		(unsigned long long)budget_limit(store_budget(n->store)));
+	for (uint32_t i = 0; i < n->worker_count; i++) {
+		struct worker *w = &n->workers[i];
+
+		dprintf(fd,
+			"state: %s: sessions %u, turns %llu, busy since "
+			"%llu ms\n",
+			w->name, atomic_load(&w->session_count),
+			(unsigned long long)counter_read(
+				&io_loop_stats(w->loop)->turns),
+			(unsigned long long)atomic_load(
+				&io_loop_stats(w->loop)->busy_since_ms));
+	}
+}
+
+static void on_evict(void *arg, const struct item_view *item, uint32_t now)
+{
+	struct node *n = arg;
+
+	if (watch_wants(&n->watch, WATCH_EVICTIONS)) {
+		watch_evict(&n->watch, item, now);
+	}
+}
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed;
+
+	/* The pool is ready once the system is up; else time will do. */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(seed)) {
+		seed = clock_us() ^ ((uint64_t)getpid() << 32);
+	}
+	return seed;
+}
+
+static struct store *open_store(struct node *n, uint64_t seed)
+{
+	const struct settings *set = n->settings;
+	struct store_config config = {
+		.memory_limit = set->memory_limit,
+		.memory_reserve = set->memory_limit * RESERVE_FACTOR,
+		.hash_seed = seed,
+		.evict = set->evict,
+		.huge_pages = set->huge_pages,
+		.on_evict = on_evict,
+		.on_evict_arg = n,
+	};
+	struct store *s;
+
+	if (config.memory_reserve < RESERVE_MIN) {
+		config.memory_reserve = RESERVE_MIN;
+	}
+	s = store_new(&config);
+	if (s == NULL) {
+		/* Address space may be limited: do without growth. */
+		config.memory_reserve = set->memory_limit;
+		s = store_new(&config);
+	}
+	return s;
+}
+
+/* ---- signals ----------------------------------------------------------- */
+
+static void reload(struct node *n)
+{
+	const char *why = "";
+
+	if (!auth_reload(&n->auth, &why)) {
+		diag(DIAG_ERROR, "SIGHUP: %s is not read again: %s",
+		     n->auth.file, why);
+		return;
+	}
+	diag(DIAG_NOTE, "SIGHUP: read again what can be");
+}
+
+static void signal_readable(struct io_watch *w)
+{
+	struct node *n = list_entry(w, struct node, signals);
+	struct signalfd_siginfo info;
+
+	while (read(w->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			reload(n);
+			continue;
+		}
+		diag(DIAG_NOTE, "stopping: %s", strsignal((int)info.ssi_signo));
+		io_loop_stop(n->loop);
+	}
+}
+
+static void signal_set(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGHUP);
+}
+
+static bool open_signals(struct node *n)
+{
+	sigset_t set;
+	int fd;
+
+	signal_set(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0) {
+		return false;
+	}
+	if (!io_watch_open(&n->signals, n->loop, fd, signal_readable)) {
+		close(fd);
+		return false;
+	}
+	return true;
+}
+
+void node_stop(struct node *n, enum node_stop how)
+{
+	diag(DIAG_NOTE, "stopping: a client asked for it%s",
+	     how == STOP_GRACEFUL ? " (graceful)" : "");
+	io_loop_stop(n->loop);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static bool make_parts(struct node *n, const char **why)
+{
+	const struct settings *set = n->settings;
+	uint64_t seed = random_seed();
+
+	*why = "authentication file";
+	if (!auth_init(&n->auth, set->auth_file, why)) {
+		errno = 0;
+		return false;
+	}
+	*why = "out of memory";
+	errno = ENOMEM;
+	if (!prefix_init(&n->prefixes, set->prefix_delimiter,
+			 set->detail_enabled, seed)) {
+		return false;
+	}
+	*why = "memory for items cannot be reserved";
+	n->store = open_store(n, seed);
+	if (n->store == NULL) {
+		return false;
+	}
+	*why = "the event loop cannot be made";
+	n->loop = io_loop_new();
+	return n->loop != NULL && open_signals(n);
+}
+
+static bool make_threads(struct node *n, const char **why)
+{
+	uint32_t count = n->settings->threads;
+
+	*why = "a worker cannot be made";
+	n->workers = calloc(count, sizeof(*n->workers));
+	if (n->workers == NULL) {
+		return false;
+	}
+	for (; n->worker_count < count; n->worker_count++) {
+		int error = worker_init(&n->workers[n->worker_count], n,
+					n->worker_count);
+
+		if (error != 0) {
+			worker_release(&n->workers[n->worker_count]);
+			errno = error;
+			return false;
+		}
+	}
+	*why = "the control thread cannot be made";
+	errno = control_init(&n->control, n);
+	return errno == 0;
+}
+
+struct node *node_new(struct settings *settings, const char **why)
+{
+	struct node *n = calloc(1, sizeof(*n));
+	int error;
+
+	if (n == NULL) {
+		*why = "out of memory";
+		return NULL;
+	}
+	n->settings = settings;
+	gate_init_open(&n->gate);
+	acceptor_init(&n->acceptor, n);
+	store_clock_init(&n->clock);
+	n->started_ms = clock_ms();
+	n->started_s = store_clock_s(&n->clock, n->started_ms);
+	atomic_init(&n->crawler_sleep, settings->lru_crawler_sleep);
+	atomic_init(&n->crawler_tocrawl, settings->lru_crawler_tocrawl);
+	atomic_init(&n->crawler_enabled, settings->lru_crawler);
+	panic_prepare();
+	if (!make_parts(n, why) || !make_threads(n, why)) {
+		error = errno;
+		node_free(n);
+		errno = error;
+		return NULL;
+	}
+	panic_set_report(node_report, n);
+	return n;
+}
+
+bool node_add_listener(struct node *n, int fd)
+{
+	if (!acceptor_add(&n->acceptor, fd)) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return false;
+	}
+	return true;
+}
+
+static int start_threads(struct node *n)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < n->worker_count && error == 0; i++) {
+		error = worker_start(&n->workers[i]);
+	}
+	if (error == 0) {
+		error = control_start(&n->control);
+	}
+	return error;
+}
+
+static void stop_threads(struct node *n)
+{
+	for (uint32_t i = 0; i < n->worker_count; i++) {
+		worker_stop(&n->workers[i]);
+	}
+	for (uint32_t i = 0; i < n->worker_count; i++) {
+		worker_join(&n->workers[i]);
+	}
+	control_stop(&n->control);
+}
+
+int node_run(struct node *n)
+{
+	int error = start_threads(n);
+
+	if (error == 0) {
+		io_loop_run(n->loop, NULL, NULL);
+	} else {
+		diag(DIAG_ERROR, "a thread cannot be started: %s",
+		     strerror(error));
+	}
+	acceptor_close(&n->acceptor);
+	stop_threads(n);
+	if (error == 0) {
+		diag(DIAG_NOTE, "stopped");
+	}
+	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void node_free(struct node *n)
+{
+	panic_set_report(NULL, NULL);
+	acceptor_close(&n->acceptor);
+	control_release(&n->control);
+	for (uint32_t i = 0; i < n->worker_count; i++) {
+		worker_release(&n->workers[i]);
+	}
+	free(n->workers);
+	if (n->loop != NULL) {
+		if (n->signals.loop != NULL) {
+			io_watch_close(&n->signals);
+		}
+		io_loop_free(n->loop);
+	}
+	if (n->store != NULL) {
+		store_free(n->store);
+	}
+	prefix_release(&n->prefixes);
+	auth_release(&n->auth);
+	free(n);
+}
