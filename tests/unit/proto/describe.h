@@ -293,6 +293,7 @@ static inline void check_cut(const struct line_case *c, size_t cut)
 	assert_int_equal(scanned, cut);
 	describe_parse(c->line, c->len, &scanned, &d, &p);
 	assert_string_equal(d.text, c->expected);
+	assert_int_equal(scanned, 0);
 }
 
 /* Byte after byte, with `scanned` carried on. */
@@ -308,6 +309,7 @@ static inline void check_trickle(const struct line_case *c)
 	}
 	describe_parse(c->line, c->len, &scanned, &d, &p);
 	assert_string_equal(d.text, c->expected);
+	assert_int_equal(scanned, 0);
 }
 
 static inline void check_line(const struct line_case *c)

@@ -527,6 +527,31 @@ static void test_many_keys(void **state)
 	free(line);
 }
 
+/* The walk over keys ends where its span does. */
+static void test_next_key(void **state)
+{
+	char *bytes = malloc(6);
+	struct span rest = { bytes, 6 };
+	struct span key;
+
+	(void)state;
+	assert_non_null(bytes);
+	memcpy(bytes, " a bc ", 6);
+	assert_true(text_next_key(&rest, &key));
+	assert_true(span_is(key, "a"));
+	assert_true(text_next_key(&rest, &key));
+	assert_true(span_is(key, "bc"));
+	assert_false(text_next_key(&rest, &key));
+	rest = (struct span){ bytes, 5 };
+	assert_true(text_next_key(&rest, &key));
+	assert_true(text_next_key(&rest, &key));
+	assert_true(span_is(key, "bc"));
+	assert_false(text_next_key(&rest, &key));
+	rest = (struct span){ bytes, 0 };
+	assert_false(text_next_key(&rest, &key));
+	free(bytes);
+}
+
 /* One buffer with several commands gives one after the other. */
 static void test_pipeline(void **state)
 {
@@ -577,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_pending),
 		cmocka_unit_test(test_long_complete),
 		cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_next_key),
 		cmocka_unit_test(test_pipeline),
 	};
 
