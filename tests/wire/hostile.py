@@ -230,7 +230,8 @@ class Maker:
             Request(b"ma n1 MX"),
             Request(b"ma n1 z"),
             Request(b"set a 0 0 3", b"abcdeERRORS"),
-            Request(b"set a 0 0 30", b"short\r\nget a\r\nget a\r\nget a, b, c"),
+            Request(b"set a 0 0 30",
+                    b"short\r\nget a\r\nget a\r\nget a, b, c"),
             Request(b"set big 0 0 1048577", b"B" * 1048577),
             Request(b"ms big 1048577", b"B" * 1048577),
         ])
