@@ -20,24 +20,13 @@ struct cursor {
 	int at;
 };
 
-/* What was given, without what could break the line of a message. */
-static void copy_shown(char *out, size_t room, const char *value, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && n < room - 1) {
-		unsigned char c = (unsigned char)value[n];
-
-		out[n++] = (c < ' ' || c == 0x7f) ? '?' : (char)c;
-	}
-	out[n] = '\0';
-}
+/* How much of what was given a message repeats. */
+enum { SHOWN_MAX = 48 };
 
 bool options_refuse(struct options *o, const struct option_use *use,
 		    const char *what, ...)
 {
 	char text[160];
-	char given[48];
 	va_list args;
 
 	va_start(args, what);
@@ -48,18 +37,16 @@ bool options_refuse(struct options *o, const struct option_use *use,
 			 text);
 		return false;
 	}
-	copy_shown(given, sizeof(given), use->value, use->len);
-	snprintf(o->problem, sizeof(o->problem), "%s: %s (given: %s)",
-		 use->shown, text, given);
+	snprintf(o->problem, sizeof(o->problem), "%s: %s (given: %.*s)",
+		 use->shown, text,
+		 use->len < SHOWN_MAX ? (int)use->len : SHOWN_MAX, use->value);
 	return false;
 }
 
 static bool is_unknown(struct options *o, const char *text, const char *why)
 {
-	char shown[64];
-
-	copy_shown(shown, sizeof(shown), text, strlen(text));
-	snprintf(o->problem, sizeof(o->problem), "%s: %s", shown, why);
+	snprintf(o->problem, sizeof(o->problem), "%.*s: %s", SHOWN_MAX, text,
+		 why);
 	return false;
 }
 
@@ -417,10 +404,9 @@ bool options_parse_words(struct options *o, const struct option_use *use)
 		size_t len = strcspn(text, ",");
 		size_t name_len = strcspn(text, "=,");
 		struct option_use word = { .entry = find_word(text, name_len) };
-		char name[40];
 
-		copy_shown(name, sizeof(name), text, name_len);
-		snprintf(word.shown, sizeof(word.shown), "-o %s", name);
+		snprintf(word.shown, sizeof(word.shown), "-o %.*s",
+			 (int)name_len, text);
 		if (name_len < len) {
 			word.value = text + name_len + 1;
 			word.len = len - name_len - 1;
@@ -480,18 +466,37 @@ static bool check_whole(struct options *o)
 	return true;
 }
 
+/* A problem is one line whatever was given. */
+static void clean_problem(struct options *o)
+{
+	for (char *c = o->problem; *c != '\0'; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f) {
+			*c = '?';
+		}
+	}
+}
+
+static bool take_all(struct options *o, struct cursor *c)
+{
+	while (c->at < c->argc && o->action == OPTIONS_RUN) {
+		if (!take_one(o, c)) {
+			return false;
+		}
+	}
+	return o->action != OPTIONS_RUN || check_whole(o);
+}
+
 bool options_parse(struct options *o, int argc, char *const *argv)
 {
 	struct cursor c = { .argc = argc, .argv = argv, .at = 1 };
 
 	memset(o, 0, sizeof(*o));
 	settings_init(&o->settings);
-	while (c.at < c.argc && o->action == OPTIONS_RUN) {
-		if (!take_one(o, &c)) {
-			return false;
-		}
+	if (!take_all(o, &c)) {
+		clean_problem(o);
+		return false;
 	}
-	return o->action != OPTIONS_RUN || check_whole(o);
+	return true;
 }
 
 void options_release(struct options *o)
