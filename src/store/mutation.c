@@ -291,7 +291,7 @@ static enum store_result compare(const struct commit *how,
 	}
 	if (how->take_stale && how->compare_cas < old->cas) {
 		p->form.stale = true;
-		p->form.won = old->won;
+		p->form.won |= old->won;
 		p->form.exptime = old->exptime;
 		return STORE_OK;
 	}
@@ -355,6 +355,7 @@ static enum store_result plan_commit(void *arg, struct store_entry *e,
 
 	place_view(j->r, &p->form);
 	p->form.accessed = j->now;
+	p->form.won = j->how->won;
 	p->cas = j->how->new_cas;
 	p->head = j->r->value;
 	p->head_len = j->r->value_len;

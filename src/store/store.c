@@ -287,6 +287,7 @@ bool store_open(struct store_ctx *c, const struct store_key *key, uint32_t now,
 	e->key = *key;
 	e->now = now;
 	e->miss = MISS_ABSENT;
+	e->exptime_before = 0;
 	e->shard = shard;
 	lock_take(&shard->lock);
 	c->entry_open = true;
@@ -295,6 +296,7 @@ bool store_open(struct store_ctx *c, const struct store_key *key, uint32_t now,
 	if (slot == NULL) {
 		return false;
 	}
+	e->exptime_before = e->item.exptime;
 	e->miss = state_miss(s, &e->item, now);
 	if (e->miss == MISS_NONE) {
 		return true;
