@@ -527,6 +527,42 @@ static void test_many_keys(void **state)
 	free(line);
 }
 
+/* A command's name with as many words behind it that `words` is reached. */
+static enum parse_result parse_with_words(const struct command_info *info,
+					  unsigned words, struct parsed *p)
+{
+	char line[64];
+	struct description d;
+	size_t scanned = 0;
+	int len = sprintf(line, "%s", info->name);
+
+	for (unsigned i = 1; i < words; i++) {
+		len += sprintf(line + len, " 1");
+	}
+	len += sprintf(line + len, "\r\n");
+	return describe_parse(line, (size_t)len, &scanned, &d, p);
+}
+
+/* The table's least number of words is what the parser asks for. */
+static void test_fewest_words(void **state)
+{
+	struct parsed p;
+
+	(void)state;
+	for (int i = 0; i < CMD_COUNT; i++) {
+		const struct command_info *info = &command_table[i];
+
+		assert_int_equal(parse_with_words(info, info->words, &p),
+				 PARSE_OK);
+		if (info->words > 1) {
+			assert_int_equal(parse_with_words(info,
+							  info->words - 1U, &p),
+					 PARSE_ERROR);
+			assert_int_equal(p.error, REPLY_BAD_FORMAT);
+		}
+	}
+}
+
 /* The walk over keys ends where its span does. */
 static void test_next_key(void **state)
 {
@@ -602,6 +638,7 @@ int main(void)
 		cmocka_unit_test(test_pending),
 		cmocka_unit_test(test_long_complete),
 		cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_fewest_words),
 		cmocka_unit_test(test_next_key),
 		cmocka_unit_test(test_pipeline),
 	};
