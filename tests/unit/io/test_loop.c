@@ -149,6 +149,57 @@ static void every_hop_wakes_a_sleeper(void **state)
 	io_loop_free(there);
 }
 
+enum { KNOCKS = 60000, SPREAD = 256 };
+
+struct knock {
+	struct io_msg msg;
+	struct io_loop *loop;
+	atomic_int heard;
+	atomic_bool given_up;
+};
+
+static void knock_run(struct io_msg *m)
+{
+	atomic_fetch_add(&list_entry(m, struct knock, msg)->heard, 1);
+}
+
+/* Posts a little after the last message has been run, each time a little
+ * later: so every moment of the loop's way to sleep is met. */
+static void *knock_often(void *arg)
+{
+	struct knock *k = arg;
+	uint64_t give_up_ms = clock_ms() + DEADLINE_MS;
+
+	for (int i = 0; i < KNOCKS; i++) {
+		for (atomic_int wait = 0; wait < i % SPREAD; wait++) {
+		}
+		io_post(k->loop, &k->msg);
+		while (atomic_load(&k->heard) == i) {
+			if (clock_ms() > give_up_ms) {
+				atomic_store(&k->given_up, true);
+				goto out;
+			}
+		}
+	}
+out:
+	io_loop_stop(k->loop);
+	return NULL;
+}
+
+static void no_knock_is_missed_on_the_way_to_sleep(void **state)
+{
+	struct knock k = { .msg.run = knock_run, .loop = io_loop_new() };
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, knock_often, &k), 0);
+	io_loop_run(k.loop, NULL, NULL);
+	pthread_join(thread, NULL);
+	assert_false(k.given_up);
+	assert_int_equal(k.heard, KNOCKS);
+	io_loop_free(k.loop);
+}
+
 struct noted {
 	struct io_msg msg;
 	struct io_loop *loop;
@@ -502,6 +553,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_messages_arrive_in_order),
 		cmocka_unit_test(every_hop_wakes_a_sleeper),
+		cmocka_unit_test(no_knock_is_missed_on_the_way_to_sleep),
 		cmocka_unit_test(the_deferred_comes_before_the_posted),
 		cmocka_unit_test(what_was_posted_before_a_stop_is_run),
 		cmocka_unit_test(a_stop_ends_the_run_that_follows),

@@ -315,6 +315,46 @@ static void sending_has_precedence_over_receiving(void **state)
 	io_loop_free(l);
 }
 
+struct filler {
+	struct io_msg msg;
+	struct near *near;
+};
+
+static void filler_run(struct io_msg *m)
+{
+	bulk_send(list_entry(m, struct filler, msg)->near);
+}
+
+/* Room is reported, and taken before the stream's turn comes. */
+static void room_that_is_gone_is_not_announced(void **state)
+{
+	struct io_loop *l = io_loop_new();
+	struct trace t = { .len = 0 };
+	struct bulk b = { .out = calloc(1, BULK) };
+	struct near n;
+	struct filler f = { .msg.run = filler_run, .near = &n };
+	char buffer[65536];
+
+	(void)state;
+	near_open(&n, l, 'A', &t);
+	n.arg = &b;
+	bulk_send(&n);
+	while (recv(n.far, buffer, sizeof(buffer), 0) > 0) {
+	}
+	io_post(l, &f.msg);
+	run_until_settled(l);
+	assert_int_equal(b.calls, 2);
+	assert_true(b.sent < BULK);
+	assert_string_equal(t.text, "");
+	while (recv(n.far, buffer, sizeof(buffer), 0) > 0) {
+	}
+	run_until_settled(l);
+	assert_string_equal(t.text, "As");
+	near_close(&n);
+	free(b.out);
+	io_loop_free(l);
+}
+
 static void nothing_can_be_sent_to_a_closed_stream(void **state)
 {
 	struct io_loop *l = io_loop_new();
@@ -372,6 +412,7 @@ int main(void)
 		cmocka_unit_test(packets_for_a_paused_stream_are_no_fault),
 		cmocka_unit_test(what_was_short_is_sent_when_there_is_room),
 		cmocka_unit_test(sending_has_precedence_over_receiving),
+		cmocka_unit_test(room_that_is_gone_is_not_announced),
 		cmocka_unit_test(nothing_can_be_sent_to_a_closed_stream),
 		cmocka_unit_test(a_file_is_no_stream),
 	};

@@ -273,13 +273,15 @@ static void free_other(struct io_msg *m)
 	free_near(list_entry(m, struct victims, free_other)->other);
 }
 
-/* Closes both streams, of which the other has an event in the same batch,
- * and has their memory freed at the end of the turn. */
+/* Closes both streams, of which the other has an event in the same batch and
+ * this one waits for one more turn, and has their memory freed at the end of
+ * the present one. */
 static void close_both(struct near *n)
 {
 	struct victims *v = n->arg;
 	struct io_loop *l = n->s.loop;
 
+	io_stream_again(&n->s);
 	io_stream_close(&n->s);
 	io_stream_close(&v->other->s);
 	v->self = n;
