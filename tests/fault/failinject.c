@@ -21,6 +21,9 @@
  * an edge-triggered loop waiting for an edge that cannot come.
  */
 
+/* Both names of mmap are defined here; this would make them the same. */
+#undef _FILE_OFFSET_BITS
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +38,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -57,6 +62,8 @@ enum fail_call {
 	FAIL_EVENTFD,
 	FAIL_TIMERFD,
 	FAIL_THREAD,
+	FAIL_SIGNALFD,
+	FAIL_RANDOM,
 	FAIL_CALLS,
 };
 
@@ -71,7 +78,8 @@ static const char fail_names[FAIL_CALLS][FAIL_NAME_BYTES] = {
 	[FAIL_SEND] = "send",           [FAIL_EPOLL_CREATE] = "epoll_create",
 	[FAIL_EPOLL_CTL] = "epoll_ctl", [FAIL_EPOLL_WAIT] = "epoll_wait",
 	[FAIL_EVENTFD] = "eventfd",     [FAIL_TIMERFD] = "timerfd",
-	[FAIL_THREAD] = "thread",
+	[FAIL_THREAD] = "thread",       [FAIL_SIGNALFD] = "signalfd",
+	[FAIL_RANDOM] = "getrandom",
 };
 
 /* Shared with the test, which writes `call` last to arm. */
@@ -289,6 +297,11 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 	return REAL(mmap)(at, size, prot, flags, fd, offset);
 }
 
+void *mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	return mmap(at, size, prot, flags, fd, offset);
+}
+
 /* ---- sockets ----------------------------------------------------------- */
 
 int socket(int domain, int type, int protocol)
@@ -482,6 +495,16 @@ int eventfd(unsigned int count, int flags)
 int timerfd_create(clockid_t clock, int flags)
 {
 	return fails(FAIL_TIMERFD) ? -1 : REAL(timerfd_create)(clock, flags);
+}
+
+int signalfd(int fd, const sigset_t *mask, int flags)
+{
+	return fails(FAIL_SIGNALFD) ? -1 : REAL(signalfd)(fd, mask, flags);
+}
+
+ssize_t getrandom(void *data, size_t size, unsigned int flags)
+{
+	return fails(FAIL_RANDOM) ? -1 : REAL(getrandom)(data, size, flags);
 }
 
 /* Gives its error as the result, not in errno. */
