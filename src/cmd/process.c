@@ -69,7 +69,11 @@ void process_unlimit_locked(void)
 
 bool process_lock_memory(void)
 {
-	return mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+	/*
+	 * As pages are touched: much more address space is reserved than
+	 * will ever be used.
+	 */
+	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
 bool process_write_pid(const char *path)

@@ -30,6 +30,7 @@
 #include "cmd/server.h"
 #include "cmd/sockets.h"
 #include "io/sock.h"
+#include "node/auth.h"
 #include "node/node.h"
 
 /*
@@ -68,10 +69,22 @@ static int complain(int status, const char *format, ...)
 	return status;
 }
 
+/* The file of -Y is read here once, so that a bad one never listens. */
+static int check_auth_file(const char *file)
+{
+	const char *why = "";
+	struct auth auth;
+	bool ok = auth_init(&auth, file, &why);
+
+	auth_release(&auth);
+	return ok ? EX_OK : complain(EX_DATAERR, "-Y: %s: %s", file, why);
+}
+
 /* What the options name in the system. */
 static int look_up(struct server *sv)
 {
 	struct settings *s = &sv->options.settings;
+	int status;
 
 	if (s->auth_file != NULL) {
 		sv->auth_path = process_absolute_path(s->auth_file);
@@ -80,6 +93,10 @@ static int look_up(struct server *sv)
 					s->auth_file, strerror(errno));
 		}
 		s->auth_file = sv->auth_path;
+		status = check_auth_file(s->auth_file);
+		if (status != EX_OK) {
+			return status;
+		}
 	}
 	if (s->pid_file != NULL) {
 		sv->pid_path = process_absolute_path(s->pid_file);
@@ -290,6 +307,7 @@ static int start(struct server *sv)
 	diag_set_verbosity(sv->options.settings.verbosity);
 	panic_prepare();
 	signal(SIGPIPE, SIG_IGN);
+	node_block_signals();
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		int status = steps[i](sv);
 

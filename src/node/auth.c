@@ -49,21 +49,22 @@ static bool table_read(struct auth_table *t, FILE *f, const char **why)
 			continue;
 		}
 		if (t->count == AUTH_USERS_MAX) {
-			*why = "it has more than 8 users";
+			*why = "the file has more than 8 users";
 			return false;
 		}
 		if (!entry_parse(&t->entry[t->count], line, len)) {
-			*why = "a line is not user:password of under 256 bytes";
+			*why = "a line of the file is not user:password of "
+			       "under 256 bytes";
 			return false;
 		}
 		t->count++;
 	}
 	if (ferror(f)) {
-		*why = "it cannot be read";
+		*why = "the file cannot be read";
 		return false;
 	}
 	if (t->count == 0) {
-		*why = "it names no user";
+		*why = "the file names no user";
 		return false;
 	}
 	return true;
@@ -81,7 +82,7 @@ static struct auth_table *table_load(const char *file, const char **why)
 	}
 	f = fopen(file, "re");
 	if (f == NULL) {
-		*why = "it cannot be opened";
+		*why = "the file cannot be opened";
 		goto out;
 	}
 	ok = table_read(t, f, why);
@@ -232,7 +233,7 @@ size_t auth_input(struct session *s, const char *data, size_t len)
 	size_t head;
 
 	if (newline == NULL) {
-		s->broken = len > LINE_MAX_PENDING;
+		s->closing = len > LINE_MAX_PENDING;
 		return 0;
 	}
 	head = (size_t)(newline - data) + 1;
@@ -241,7 +242,7 @@ size_t auth_input(struct session *s, const char *data, size_t len)
 		line.len--;
 	}
 	if (head < LINE_MIN) {
-		s->broken = true;
+		s->closing = true;
 		return head;
 	}
 	if (!announces_token(line, &token_len)) {

@@ -183,9 +183,8 @@ void dump_continue(struct session *s)
 	for (int i = 0; i < DUMP_TURN_SHARDS && more &&
 			d->lines.len < DUMP_TURN_BYTES && !d->lines.failed;
 	     i++) {
-		more = store_scan(
-			s->worker->store, &d->cursor, d->now,
-			d->kind == DUMP_META ? gather_meta : gather_mg, d);
+		more = store_scan(s->worker->store, &d->cursor, d->now,
+				  kinds[d->kind].gather, d);
 	}
 	output_prepare(s);
 	if (d->lines.len > 0) {

@@ -270,12 +270,6 @@ static void crawler_dump(struct session *s, const struct request *r,
 /* Upkeep sweeps by itself; a crawl asked for makes it do so now. */
 static void crawler_crawl(struct session *s, const struct request *r)
 {
-	struct node *n = s->worker->node;
-
-	if (!atomic_load(&n->crawler_enabled)) {
-		answer(s, r, "CLIENT_ERROR lru crawler disabled");
-		return;
-	}
 	switch (parse_classes(r, 2)) {
 	case CLASSES_BAD:
 		answer(s, r, "BADCLASS invalid class id");
@@ -284,7 +278,7 @@ static void crawler_crawl(struct session *s, const struct request *r)
 		answer(s, r, "NOTSTARTED no items to crawl");
 		break;
 	case CLASSES_ALL:
-		control_sweep_now(&n->control);
+		control_sweep_now(&s->worker->node->control);
 		session_answer(s, r, REPLY_OK);
 		break;
 	}
@@ -292,38 +286,53 @@ static void crawler_crawl(struct session *s, const struct request *r)
 
 static void crawler_switch(struct session *s, const struct request *r, bool on)
 {
-	struct node *n = s->worker->node;
+	struct tuning *tuning = &s->worker->node->tuning;
+	struct tuning_values values = tuning_read(tuning);
 
-	if (atomic_exchange(&n->crawler_enabled, on) == on) {
+	if (values.lru_crawler == on) {
 		answer(s, r,
 		       on ? "ERROR failed to start lru crawler thread" :
 			    "ERROR failed to stop lru crawler thread");
 		return;
 	}
+	values.lru_crawler = on;
+	tuning_write(tuning, &values);
 	session_answer(s, r, REPLY_OK);
 }
 
 static void crawler_number(struct session *s, const struct request *r)
 {
-	struct node *n = s->worker->node;
+	struct tuning *tuning = &s->worker->node->tuning;
+	struct tuning_values values = tuning_read(tuning);
 	uint32_t number;
 
 	if (!word_u32(r, 2, &number)) {
 		session_answer(s, r, REPLY_BAD_FORMAT);
-	} else if (word_is(r, 1, "tocrawl")) {
-		atomic_store(&n->crawler_tocrawl, number);
-		session_answer(s, r, REPLY_OK);
+		return;
+	}
+	if (word_is(r, 1, "tocrawl")) {
+		values.crawler_tocrawl = number;
 	} else if (number > CRAWLER_SLEEP_MAX_US) {
 		answer(s, r, "CLIENT_ERROR sleep must be one second or less");
+		return;
 	} else {
-		atomic_store(&n->crawler_sleep, number);
-		session_answer(s, r, REPLY_OK);
+		values.crawler_sleep = number;
 	}
+	tuning_write(tuning, &values);
+	session_answer(s, r, REPLY_OK);
+}
+
+static bool crawls(const struct request *r)
+{
+	return word_is(r, 1, "crawl") || word_is(r, 1, "metadump") ||
+	       word_is(r, 1, "mgdump");
 }
 
 void handle_lru_crawler(struct session *s, const struct request *r)
 {
-	if (word_is(r, 1, "metadump")) {
+	if (crawls(r) && !tuning_read(&s->worker->node->tuning).lru_crawler) {
+		answer(s, r, "CLIENT_ERROR lru crawler disabled");
+	} else if (word_is(r, 1, "metadump")) {
 		crawler_dump(s, r, DUMP_META);
 	} else if (word_is(r, 1, "mgdump")) {
 		crawler_dump(s, r, DUMP_MG);
@@ -360,30 +369,59 @@ static void slabs_reassign(struct session *s, const struct request *r)
 	}
 }
 
-static void slabs_automove(struct session *s, const struct request *r)
+static void automove_window(struct session *s, const struct request *r,
+			    struct tuning_values *values)
 {
-	double ratio;
 	uint32_t number;
 
-	if (word_is(r, 2, "ratio") || word_is(r, 2, "freeratio")) {
-		session_answer(s, r,
-			       word_double(r, 3, &ratio) ? REPLY_OK :
-							   REPLY_ERROR);
+	if (!word_u32(r, 3, &number)) {
+		session_answer(s, r, REPLY_ERROR);
+	} else if (number < 3 || number > 1800) {
+		answer(s, r,
+		       "CLIENT_ERROR automove window too low or too high");
+	} else {
+		values->slab_automove_window = number;
+		session_answer(s, r, REPLY_OK);
+	}
+}
+
+static void automove_ratio(struct session *s, const struct request *r,
+			   double *value)
+{
+	double ratio;
+
+	if (!word_double(r, 3, &ratio)) {
+		session_answer(s, r, REPLY_ERROR);
+		return;
+	}
+	*value = ratio;
+	session_answer(s, r, REPLY_OK);
+}
+
+static void slabs_automove(struct session *s, const struct request *r)
+{
+	struct tuning *tuning = &s->worker->node->tuning;
+	struct tuning_values values = tuning_read(tuning);
+	double freeratio; /* of memcached's external storage: not shown */
+	uint32_t number;
+
+	if (word_is(r, 2, "ratio")) {
+		automove_ratio(s, r, &values.slab_automove_ratio);
+	} else if (word_is(r, 2, "freeratio")) {
+		automove_ratio(s, r, &freeratio);
 	} else if (word_is(r, 2, "window")) {
-		if (!word_u32(r, 3, &number)) {
-			session_answer(s, r, REPLY_ERROR);
-		} else if (number < 3 || number > 1800) {
-			answer(s, r,
-			       "CLIENT_ERROR automove window too low or too "
-			       "high");
-		} else {
-			session_answer(s, r, REPLY_OK);
-		}
+		automove_window(s, r, &values);
+	} else if (r->word_count < 3) {
+		session_answer(s, r, REPLY_ERROR);
 	} else if (!word_u32(r, 2, &number)) {
 		session_answer(s, r, REPLY_BAD_FORMAT);
+	} else if (number > 2) {
+		session_answer(s, r, REPLY_ERROR);
 	} else {
-		session_answer(s, r, number <= 2 ? REPLY_OK : REPLY_ERROR);
+		values.slab_automove = number;
+		session_answer(s, r, REPLY_OK);
 	}
+	tuning_write(tuning, &values);
 }
 
 void handle_slabs(struct session *s, const struct request *r)
@@ -397,7 +435,8 @@ void handle_slabs(struct session *s, const struct request *r)
 	}
 }
 
-static void lru_tune(struct session *s, const struct request *r)
+static void lru_tune(struct session *s, const struct request *r,
+		     struct tuning_values *values)
 {
 	uint32_t hot;
 	uint32_t warm;
@@ -414,28 +453,49 @@ static void lru_tune(struct session *s, const struct request *r)
 		answer(s, r,
 		       "ERROR hot/warm age factors must be greater than 0");
 	} else {
+		values->hot_lru_pct = hot;
+		values->warm_lru_pct = warm;
+		values->hot_max_factor = hot_factor;
+		values->warm_max_factor = warm_factor;
 		session_answer(s, r, REPLY_OK);
 	}
 }
 
-void handle_lru(struct session *s, const struct request *r)
+static void lru_temp_ttl(struct session *s, const struct request *r,
+			 struct tuning_values *values)
 {
 	int64_t ttl;
 
+	if (r->word_count < 3 ||
+	    !num_parse_s64(r->words[2].data, r->words[2].len, &ttl) ||
+	    ttl > UINT32_MAX) {
+		session_answer(s, r, REPLY_ERROR);
+		return;
+	}
+	values->temp_lru = ttl >= 0;
+	if (ttl >= 0) {
+		values->temporary_ttl = (uint32_t)ttl;
+	}
+	session_answer(s, r, REPLY_OK);
+}
+
+void handle_lru(struct session *s, const struct request *r)
+{
+	struct tuning *tuning = &s->worker->node->tuning;
+	struct tuning_values values = tuning_read(tuning);
+
 	if (word_is(r, 1, "tune")) {
-		lru_tune(s, r);
-	} else if (word_is(r, 1, "mode")) {
-		session_answer(s, r,
-			       word_is(r, 2, "flat") ||
-					       word_is(r, 2, "segmented") ?
-				       REPLY_OK :
-				       REPLY_ERROR);
-	} else if (word_is(r, 1, "temp_ttl") && r->word_count > 2 &&
-		   num_parse_s64(r->words[2].data, r->words[2].len, &ttl)) {
+		lru_tune(s, r, &values);
+	} else if (word_is(r, 1, "mode") &&
+		   (word_is(r, 2, "flat") || word_is(r, 2, "segmented"))) {
+		values.lru_segmented = word_is(r, 2, "segmented");
 		session_answer(s, r, REPLY_OK);
+	} else if (word_is(r, 1, "temp_ttl")) {
+		lru_temp_ttl(s, r, &values);
 	} else {
 		session_answer(s, r, REPLY_ERROR);
 	}
+	tuning_write(tuning, &values);
 }
 
 /* ---- debug builds ------------------------------------------------------ */

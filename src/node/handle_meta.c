@@ -240,7 +240,8 @@ void meta_value_done(struct session *s, const struct request *r,
 	};
 	struct commit how = {
 		.mode = ms_mode(r),
-		.compare = meta_has(r, 'C'),
+		/* An add stores nothing over an item, whatever its cas. */
+		.compare = meta_has(r, 'C') && ms_mode(r) != MODE_ADD,
 		.compare_cas = r->meta.compare_cas,
 		.take_stale = meta_has(r, 'I'),
 	};
@@ -362,6 +363,7 @@ static struct delta ma_delta(const struct session *s, const struct request *r)
 		d.exptime = exptime_from_wire(r->meta.exptime, now);
 	}
 	if (meta_has(r, 'N')) {
+		d.create_binkey = r->binkey;
 		d.create_exptime = exptime_from_wire(r->meta.vivify_exptime,
 						     now);
 	}

@@ -133,13 +133,21 @@ static void signal_set(sigset_t *set)
 	sigaddset(set, SIGHUP);
 }
 
+void node_block_signals(void)
+{
+	sigset_t set;
+
+	signal_set(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static bool open_signals(struct node *n)
 {
 	sigset_t set;
 	int fd;
 
+	node_block_signals();
 	signal_set(&set);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (fd < 0) {
 		return false;
@@ -225,9 +233,7 @@ struct node *node_new(struct settings *settings, const char **why)
 	store_clock_init(&n->clock);
 	n->started_ms = clock_ms();
 	n->started_s = store_clock_s(&n->clock, n->started_ms);
-	atomic_init(&n->crawler_sleep, settings->lru_crawler_sleep);
-	atomic_init(&n->crawler_tocrawl, settings->lru_crawler_tocrawl);
-	atomic_init(&n->crawler_enabled, settings->lru_crawler);
+	tuning_init(&n->tuning, settings);
 	panic_prepare();
 	if (!make_parts(n, why) || !make_threads(n, why)) {
 		error = errno;

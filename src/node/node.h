@@ -31,10 +31,16 @@ struct node *node_new(struct settings *settings, const char **why);
 bool node_add_listener(struct node *n, int fd);
 
 /*
+ * Blocks the signals that a node handles, for the calling thread and those it
+ * starts later.  To be called before anything listens: a signal that comes
+ * early then waits for the node instead of ending the process.
+ */
+void node_block_signals(void);
+
+/*
  * Serves until SIGINT, SIGTERM, SIGUSR1 or the shutdown command; then stops
- * in order: listeners, sessions (what is composed is sent), threads.  Blocks
- * those signals and SIGHUP for the threads it starts; SIGPIPE must be
- * ignored by then.  Returns the exit status.
+ * in order: listeners, sessions (what is composed is sent), threads.  SIGPIPE
+ * must be ignored by then.  Returns the exit status.
  */
 int node_run(struct node *n);
 

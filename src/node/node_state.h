@@ -16,6 +16,7 @@
 #include "node/listen.h"
 #include "node/prefix.h"
 #include "node/settings.h"
+#include "node/tuning.h"
 #include "node/watch.h"
 #include "node/worker.h"
 #include "store/store.h"
@@ -51,9 +52,7 @@ struct node {
 	_Atomic uint64_t total_connections; /* since start */
 	_Atomic uint64_t rejected_connections;
 	_Atomic uint64_t queued_bytes; /* unsent output of all sessions */
-	_Atomic uint32_t crawler_sleep;
-	_Atomic uint32_t crawler_tocrawl;
-	_Atomic bool crawler_enabled;
+	struct tuning tuning;
 	_Atomic uint64_t dumps_started;
 	_Atomic uint32_t dumps_running;
 };

@@ -389,7 +389,7 @@ static size_t run_line(struct session *s, const char *data, size_t len)
 	case PARSE_MORE:
 		return 0;
 	case PARSE_CLOSE:
-		s->broken = true;
+		s->closing = true;
 		return len;
 	case PARSE_ERROR:
 		session_answer(s, r, p.error);
@@ -452,9 +452,11 @@ static size_t process(struct session *s, const char *data, size_t len)
 
 static void first_bytes(struct session *s, const char *data, size_t len)
 {
+	const struct node *n = s->worker->node;
+	bool text_only = n->settings->ascii_only || auth_required(&n->auth);
+
 	s->started = true;
-	if ((unsigned char)data[0] == BINARY_MAGIC &&
-	    !s->worker->node->settings->ascii_only && s->authenticated) {
+	if ((unsigned char)data[0] == BINARY_MAGIC && !text_only) {
 		refuse_binary(s, data, len);
 	}
 }

@@ -216,28 +216,29 @@ static void show_settings_basic(struct session *s, const struct settings *set)
 static void show_settings_tuning(struct session *s, const struct settings *set)
 {
 	struct node *n = s->worker->node;
+	struct tuning_values tuning = tuning_read(&n->tuning);
 
 	stat_number(s, "hashpower_init", set->hashpower_init);
 	stat_bool(s, "slab_reassign", set->slab_reassign);
-	stat_number(s, "slab_automove", set->slab_automove);
-	stat_ratio(s, "slab_automove_ratio", 2, set->slab_automove_ratio);
-	stat_number(s, "slab_automove_window", set->slab_automove_window);
+	stat_number(s, "slab_automove", tuning.slab_automove);
+	stat_ratio(s, "slab_automove_ratio", 2, tuning.slab_automove_ratio);
+	stat_number(s, "slab_automove_window", tuning.slab_automove_window);
 	stat_number(s, "slab_chunk_max", set->slab_chunk_max);
-	stat_bool(s, "lru_crawler", atomic_load(&n->crawler_enabled));
-	stat_number(s, "lru_crawler_sleep", atomic_load(&n->crawler_sleep));
-	stat_number(s, "lru_crawler_tocrawl", atomic_load(&n->crawler_tocrawl));
+	stat_bool(s, "lru_crawler", tuning.lru_crawler);
+	stat_number(s, "lru_crawler_sleep", tuning.crawler_sleep);
+	stat_number(s, "lru_crawler_tocrawl", tuning.crawler_tocrawl);
 	stat_number(s, "tail_repair_time", set->tail_repair_time);
 	stat_bool(s, "flush_enabled", set->flush_enabled);
 	stat_bool(s, "dump_enabled", set->dump_enabled);
 	stat_text(s, "hash_algorithm", set->hash_algorithm);
 	stat_bool(s, "lru_maintainer_thread", set->lru_maintainer);
-	stat_bool(s, "lru_segmented", set->lru_segmented);
-	stat_number(s, "hot_lru_pct", set->hot_lru_pct);
-	stat_number(s, "warm_lru_pct", set->warm_lru_pct);
-	stat_ratio(s, "hot_max_factor", 2, set->hot_max_factor);
-	stat_ratio(s, "warm_max_factor", 2, set->warm_max_factor);
-	stat_bool(s, "temp_lru", set->temp_lru);
-	stat_number(s, "temporary_ttl", set->temporary_ttl);
+	stat_bool(s, "lru_segmented", tuning.lru_segmented);
+	stat_number(s, "hot_lru_pct", tuning.hot_lru_pct);
+	stat_number(s, "warm_lru_pct", tuning.warm_lru_pct);
+	stat_ratio(s, "hot_max_factor", 2, tuning.hot_max_factor);
+	stat_ratio(s, "warm_max_factor", 2, tuning.warm_max_factor);
+	stat_bool(s, "temp_lru", tuning.temp_lru);
+	stat_number(s, "temporary_ttl", tuning.temporary_ttl);
 	stat_number(s, "idle_timeout", set->idle_timeout_s);
 	stat_number(s, "watcher_logbuf_size", set->watcher_logbuf_size);
 	stat_number(s, "worker_logbuf_size", set->worker_logbuf_size);
