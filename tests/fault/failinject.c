@@ -107,11 +107,13 @@ _Static_assert(FAIL_CALLS <= FAIL_CALLS_MAX, "each call has its place");
 static struct fail_control private_control;
 static struct fail_control *control = &private_control;
 
-/* Looking up the real allocator may allocate; those few bytes come from
- * here and are never freed. */
+/* Looking up the real allocator may allocate and free; those few bytes come
+ * from here and are never freed. (The flag is volatile because dlsym() is
+ * declared as a function that never calls back.) */
 static char early[16384];
 static _Atomic size_t early_used;
-static __thread bool resolving __attribute__((tls_model("initial-exec")));
+static __thread volatile bool resolving
+	__attribute__((tls_model("initial-exec")));
 
 /* The descriptor that is stuck: one for the whole process is enough. */
 static struct {
@@ -268,7 +270,7 @@ void *realloc(void *old, size_t size)
 
 void free(void *pointer)
 {
-	if (!early_owns(pointer)) {
+	if (!resolving && !early_owns(pointer)) {
 		REAL(free)(pointer);
 	}
 }

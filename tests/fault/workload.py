@@ -37,8 +37,13 @@ class Refused(Exception):
 
 
 class Workload:
-    def __init__(self, address):
+    """evicts: for want of memory an item may be gone.
+    starved: there may be want of memory, which append calls NOT_STORED."""
+
+    def __init__(self, address, evicts=False, starved=False):
         self.address = address
+        self.evicts = evicts
+        self.starved = starved
         self.conn = None
         self.may = {}      # key -> values that it may hold; None is a miss
         self.errors = 0    # defined errors
@@ -145,6 +150,8 @@ class Workload:
     # ---- keys and what they may hold ------------------------------------
 
     def check(self, key, value):
+        if value is None and self.evicts:
+            return
         if value not in self.may.get(key, {None}):
             raise Wrong("%r holds %r, allowed are %r" % (
                 key, value if value is None else value[:40],
@@ -171,8 +178,8 @@ class Workload:
             self.may[key] = new
         elif reply is None:
             self.may[key] = old | new | {None}
-        elif None not in old:
-            raise Wrong("append found nothing at %r" % key)
+        elif not self.starved:
+            self.check(key, None)
 
     def number(self, request, key, change, reader):
         """incr and the like on a key that holds a number."""
@@ -229,8 +236,10 @@ class Workload:
         reply = self.run(b"cas n 0 0 2 %d\r\n77\r\n" % cas,
                          self.one_of(b"STORED", b"EXISTS", b"NOT_FOUND"))
         self.changed(b"n", b"77", reply, b"STORED")
-        if reply in (b"EXISTS", b"NOT_FOUND"):
+        if reply == b"EXISTS":
             raise Wrong("cas of the only writer: %r" % reply)
+        if reply == b"NOT_FOUND":
+            self.check(b"n", None)
 
     def meta(self):
         reply = self.run(b"ms m 5 T100\r\nhello\r\n", self.one_of(b"HD"))
