@@ -72,7 +72,7 @@ static void watch_worker(struct control *c, uint32_t i)
 	uint64_t since = atomic_load(&io_loop_stats(w->loop)->busy_since_ms);
 	uint64_t now = clock_ms();
 
-	if (since == 0 || now < since + STALL_MS ||
+	if (since == 0 || now < since + c->stall_ms ||
 	    c->reported_ms[i] == since) {
 		return;
 	}
@@ -91,7 +91,7 @@ static void watchdog_fire(struct io_timer *t)
 	for (uint32_t i = 0; i < c->node->worker_count; i++) {
 		watch_worker(c, i);
 	}
-	io_timer_set(c->loop, t, WATCHDOG_MS);
+	io_timer_set(c->loop, t, c->watch_ms);
 }
 
 static void *control_main(void *arg)
@@ -100,7 +100,7 @@ static void *control_main(void *arg)
 
 	diag_set_thread("control");
 	io_timer_set(c->loop, &c->upkeep, UPKEEP_IDLE_MS);
-	io_timer_set(c->loop, &c->watchdog, WATCHDOG_MS);
+	io_timer_set(c->loop, &c->watchdog, c->watch_ms);
 	io_loop_run(c->loop, NULL, NULL);
 	return NULL;
 }
@@ -112,6 +112,8 @@ int control_init(struct control *c, struct node *n)
 
 	memset(c, 0, sizeof(*c));
 	c->node = n;
+	c->stall_ms = STALL_MS;
+	c->watch_ms = WATCHDOG_MS;
 	io_timer_init(&c->upkeep, upkeep_fire);
 	io_timer_init(&c->watchdog, watchdog_fire);
 	c->sweep_msg.run = sweep_run;

@@ -27,6 +27,8 @@ struct control {
 	struct io_timer watchdog;
 	struct io_msg sweep_msg;
 	_Atomic bool sweep_posted;
+	uint64_t stall_ms;       /* how long a loop may work on one turn */
+	uint64_t watch_ms;       /* how often that is looked at */
 	_Atomic uint64_t stalls; /* threads that were found stuck */
 	uint64_t *reported_ms;   /* for each worker: the turn reported */
 };

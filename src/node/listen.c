@@ -175,6 +175,8 @@ bool acceptor_add(struct acceptor *a, int fd)
 		return false;
 	}
 	l->acceptor = a;
+	l->fd = fd;
+	sock_format_local(fd, l->address, sizeof(l->address));
 	if (!io_listener_open(&l->io, a->node->loop, fd, &listener_ops)) {
 		return false;
 	}
@@ -188,5 +190,4 @@ void acceptor_close(struct acceptor *a)
 	for (int i = 0; i < a->count; i++) {
 		io_listener_close(&a->listeners[i].io);
 	}
-	a->count = 0;
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "io/loop.h"
+#include "io/sock.h"
 
 struct node;
 
@@ -27,11 +28,14 @@ enum { LISTENERS_MAX = 128 };
 struct acceptor_listener {
 	struct io_listener io; /* first */
 	struct acceptor *acceptor;
+	/* What `stats conns` shows, from any thread: never changes. */
+	int fd;
+	char address[SOCK_ADDR_TEXT];
 };
 
 struct acceptor {
 	struct node *node;
-	int count;
+	int count; /* of listeners; does not change once threads run */
 	uint32_t next_worker;
 	bool paused;
 	uint64_t paused_at_us;

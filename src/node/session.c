@@ -115,7 +115,9 @@ static void in_keep(struct session *s, const char *data, size_t len)
 		return;
 	}
 	if (s->in != NULL && data >= s->in && data < s->in + s->in_cap) {
-		memmove(s->in, data, len);
+		if (data != s->in) {
+			memmove(s->in, data, len);
+		}
 		s->in_len = len;
 		return;
 	}
@@ -132,8 +134,8 @@ static void in_keep(struct session *s, const char *data, size_t len)
 /* A long line grows where it is: makes room for its next piece. */
 static void in_grow(struct session *s)
 {
-	if (in_is_long(s) && s->in_cap < 2 * s->in_len &&
-	    !in_reserve(s, 2 * s->in_len)) {
+	if (in_is_long(s) && s->in_cap - s->in_len < RECV_BUF_SIZE &&
+	    !in_reserve(s, 2 * (s->in_len + RECV_BUF_SIZE))) {
 		in_release(s);
 		out_of_read_memory(s);
 	}

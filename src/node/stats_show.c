@@ -399,15 +399,6 @@ static const char *state_name(const struct session *s)
 	return names[atomic_load_explicit(&s->state, memory_order_relaxed)];
 }
 
-static void put_address(struct session *to, int fd, const char *what,
-			void (*format)(int fd, char *out, size_t room))
-{
-	char address[SOCK_ADDR_TEXT];
-
-	format(fd, address, sizeof(address));
-	output_printf(to, "STAT %d:%s %s\r\n", fd, what, address);
-}
-
 /*
  * Gathers under the lock of a worker's list, which keeps descriptors open;
  * output is only composed there, and sent afterwards.
@@ -448,11 +439,12 @@ static void show_conns(struct session *s, const struct request *r)
 
 	(void)r;
 	for (int i = 0; i < n->acceptor.count; i++) {
-		int fd = n->acceptor.listeners[i].io.fd;
+		const struct acceptor_listener *l = &n->acceptor.listeners[i];
 
-		put_address(s, fd, "addr", sock_format_local);
-		output_printf(s, "STAT %d:state conn_listening\r\n", fd);
-		output_printf(s, "STAT %d:secs_since_last_cmd %u\r\n", fd,
+		output_printf(s,
+			      "STAT %d:addr %s\r\nSTAT %d:state conn_listening"
+			      "\r\nSTAT %d:secs_since_last_cmd %u\r\n",
+			      l->fd, l->address, l->fd, l->fd,
 			      s->worker->now_s - n->started_s);
 	}
 	for (uint32_t i = 0; i < n->worker_count; i++) {

@@ -28,6 +28,7 @@ struct node_fixture {
 	struct settings settings;
 	struct node *node;
 	pthread_t thread;
+	uint64_t tune_stall_ms; /* of the watchdog; 0 for its default */
 };
 
 static void *node_fixture_main(void *arg)

@@ -125,7 +125,7 @@ static void password_files(void **state)
 static void password_file_is_read_again(void **state)
 {
 	char path[] = "/tmp/dozo-auth-XXXXXX";
-	struct node_fixture f;
+	struct node_fixture f = { 0 };
 	const char *why = NULL;
 	FILE *file;
 	int fd;
