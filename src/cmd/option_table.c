@@ -362,12 +362,12 @@ const struct option_entry option_table[] = {
 	  FIELD(watcher_logbuf_size),
 	  .help = "KiB of lines that may wait for a watcher\n"
 		  "(default: 256)" },
-	{ WORD("worker_logbuf_size"), NUMBER(0, 1 << 21), .unit = 1 << 10,
-	  FIELD(worker_logbuf_size),
-	  .help = "KiB of lines that may wait in a worker (default: 64)" },
 	{ WORD("track_sizes"), .kind = OPTION_TRUE, FIELD(track_sizes),
 	  .help = "count items by size, for stats sizes" },
 
+	{ IDLE("worker_logbuf_size"), NUMBER(0, 1 << 21), .unit = 1 << 10,
+	  FIELD(worker_logbuf_size),
+	  .help = "KiB of lines that may wait in a worker" },
 	{ IDLE("hashpower"), NUMBER(12, 32), FIELD(hashpower_init),
 	  .help = "power of two of slots in the table" },
 	{ IDLE("no_hashexpand"), .help = "the table does not grow" },

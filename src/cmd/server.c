@@ -9,8 +9,9 @@
  *  4. the process goes into the background, then to its user: threads start
  *     later, since neither step takes threads along;
  *  5. the pid file carries the id and the owner that the server has by then;
- *  6. the node is made, and only when it is ready does the process that
- *     started it learn of success.
+ *  6. the node is made, and its memory locked if that is wanted; were it
+ *     locked before, a limit would stop the node instead of the lock;
+ *  7. only now does the process that started it learn of success.
  */
 #include <errno.h>
 #include <signal.h>
@@ -162,6 +163,7 @@ static int open_sockets(struct server *sv)
 		return complain(EX_OSERR, "%s", sv->sockets.why);
 	}
 	if (port_file != NULL && port_file[0] != '\0' &&
+	    sv->options.settings.unix_path == NULL &&
 	    !sockets_write_ports(&sv->sockets, port_file)) {
 		return complain(EX_CANTCREAT, "%s", sv->sockets.why);
 	}
@@ -196,10 +198,6 @@ static int settle(struct server *sv)
 			diag(DIAG_WARN, "-P: cannot write %s: %s", s->pid_file,
 			     strerror(errno));
 		}
-	}
-	if (s->lock_memory && !process_lock_memory()) {
-		diag(DIAG_WARN, "-k: memory is not locked: %s",
-		     strerror(errno));
 	}
 	return EX_OK;
 }
@@ -282,6 +280,10 @@ static int serve(struct server *sv)
 	status = make_node(sv);
 	if (status != EX_OK) {
 		return status;
+	}
+	if (s->lock_memory && !process_lock_memory()) {
+		diag(DIAG_WARN, "-k: memory is not locked: %s",
+		     strerror(errno));
 	}
 	warn_of_options(sv);
 	announce(s, addresses);
