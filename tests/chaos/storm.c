@@ -59,6 +59,7 @@ struct slot {
 	int fd;
 	enum slot_state state;
 	uint64_t since_us;
+	uint64_t patience_us;
 	size_t got;
 	char buf[REPLY_BYTES];
 };
@@ -87,6 +88,7 @@ struct storm_base {
 	long fds;
 	long rss_kib;
 	uint64_t connections;
+	uint64_t disabled; /* how often it stopped accepting */
 };
 
 static void slot_close(struct storm *storm, struct slot *slot)
@@ -115,6 +117,9 @@ static void slot_dial(struct storm *storm, struct slot *slot)
 	storm->connects++;
 	slot->state = SLOT_DIALLED;
 	slot->since_us = victim_now_us();
+	slot->patience_us = storm->waiting ?
+				    dice_below(&storm->dice, BACKLOG_US) :
+				    PATIENCE_US;
 	slot->got = 0;
 	if (dice_below(&storm->dice, 8) == 0) {
 		storm->vanished++;
@@ -240,7 +245,6 @@ static void storm_churn(struct storm *storm)
 /* Gives up the ones that got no answer in their time. */
 static void storm_patience(struct storm *storm)
 {
-	uint64_t limit_us = storm->waiting ? BACKLOG_US : PATIENCE_US;
 	uint64_t now_us = victim_now_us();
 
 	for (size_t i = 0; i < storm->count; i++) {
@@ -248,7 +252,7 @@ static void storm_patience(struct storm *storm)
 
 		if ((slot->state == SLOT_DIALLED ||
 		     slot->state == SLOT_ASKED) &&
-		    now_us - slot->since_us > limit_us) {
+		    now_us - slot->since_us > slot->patience_us) {
 			storm->unserved++;
 			slot_close(storm, slot);
 		}
@@ -319,7 +323,8 @@ static bool storm_look(const struct storm *storm, struct storm_base *base)
 		return false;
 	}
 	told = talk_store(&talk, "storm", VALUE_BYTES, 's') &&
-	       talk_stat(&talk, "curr_connections", &base->connections);
+	       talk_stat(&talk, "curr_connections", &base->connections) &&
+	       talk_stat(&talk, "listen_disabled_num", &base->disabled);
 	talk_close(&talk);
 	if (!victim_wait_sockets(&storm->victim, VICTIM_ESTABLISHED, 5000)) {
 		fprintf(stderr, "the server has other clients\n");
@@ -360,6 +365,9 @@ static bool storm_judge_server(const struct storm *storm,
 			    "curr_connections back to the start");
 	good &= storm_check(after.rss_kib <= warm_kib + slack_kib,
 			    "memory within the bound after the first quarter");
+	good &= storm_check(!storm->waiting ||
+				    after.disabled > before->disabled,
+			    "listen_disabled_num counts at the limit");
 	good &= storm_check(talk_works(storm->victim.port),
 			    "a fresh client can store, read and delete");
 	printf("descriptors %ld -> %ld, connections %" PRIu64 " -> %" PRIu64
