@@ -42,8 +42,9 @@ def test_stats_conns(dozo):
             one.connect() as busy:
         assert idle.ask(b"mn\r\n") == b"MN\r\n"
         busy.send(b"set a 0 0 10\r\nabc")
-        conns = await_conns(asker, lambda conns: any(
-            conn["state"] == "conn_nread" for conn in conns.values()))
+        conns = await_conns(asker, lambda conns: (
+            states(conns).count("conn_nread") == 1
+            and states(conns).count("conn_parse_cmd") == 1))
         port = one.port
         assert len(conns) == 4
         listeners = [conn for conn in conns.values()
@@ -307,6 +308,8 @@ def test_wrong_authentication(auth):
                 b"CLIENT_ERROR authentication failure\r\n"
         assert login(conn, b"alicesecret") == \
             b"CLIENT_ERROR bad authentication token format\r\n"
+    with auth.connect() as conn:
+        # One byte less than there is, so an empty line is left, which closes.
         assert login(conn, b"alice secret", 11) == \
             b"CLIENT_ERROR bad command line termination\r\n"
     with auth.connect() as conn:
