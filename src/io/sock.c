@@ -292,6 +292,7 @@ static void warn_of(const struct addrinfo *a, int error)
 static int listen_on_each(const struct addrinfo *list, int port, int backlog,
 			  int *fds, int room)
 {
+	const struct addrinfo *refused = NULL;
 	int count = 0;
 	int error = EADDRNOTAVAIL;
 
@@ -311,8 +312,12 @@ static int listen_on_each(const struct addrinfo *list, int port, int backlog,
 		}
 		if (!is_missing_family(errno)) {
 			error = errno;
-			warn_of(a, error);
+			refused = a;
 		}
+	}
+	/* With none open the caller says why, once. */
+	if (count > 0 && refused != NULL) {
+		warn_of(refused, error);
 	}
 	if (count == 0) {
 		errno = error;
