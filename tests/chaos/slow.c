@@ -12,11 +12,13 @@
  *
  * Judged: during the mischief the probe's 99th percentile is at most twice
  * the quiet one. Quiet figures below a millisecond count as one millisecond,
- * because the scheduler of a busy machine makes that much noise by itself.
- * The machine may stall both ends for a moment, so up to five rounds are
+ * because a scheduler makes that much noise by itself. Up to five rounds are
  * run and the best one counts: a server that lets itself be held up fails
- * every one. Memory never exceeds the limit by more than a tenth plus a
- * fixed base, and at the end the descriptors are back.
+ * every one. A round during which other processes used more than a tenth of
+ * the machine says nothing about a 99th percentile; when all rounds were so,
+ * the medians are compared in its place. Memory never exceeds the limit by
+ * more than a tenth plus a fixed base, and at the end the descriptors are
+ * back.
  */
 
 #include <errno.h>
@@ -27,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,7 +41,7 @@
 #define PROBE_CONNS 8
 #define PROBE_GAP_US 2500
 #define PROBE_BYTES 100
-#define QUIET_MAX_US 20000
+#define OTHERS_MAX 10 /* percent of the machine */
 #define FLOOR_US 1000
 #define ROUNDS 5
 #define TICK_MS 100
@@ -168,26 +171,32 @@ static void probe_start(struct probe *probe)
 	}
 }
 
-/* Ends a run of the probe; its 99th percentile in microseconds. */
-static uint64_t probe_finish(struct probe *probe, const char *what)
-{
-	uint64_t p99;
+/* Latencies of one run of the probe, in microseconds. */
+struct latency {
+	uint64_t p50_us;
+	uint64_t p99_us;
+};
 
+/* Ends a run of the probe; false when an answer was wrong or missing. */
+static bool probe_finish(struct probe *probe, const char *what,
+			 struct latency *latency)
+{
 	atomic_store(&probe->stop, true);
 	pthread_join(probe->thread, NULL);
 	if (probe->broken || probe->count < 100) {
 		printf("FAILED: the probe got %zu answers, then a wrong one or "
 		       "none\n",
 		       probe->count);
-		return UINT64_MAX;
+		return false;
 	}
 	qsort(probe->latency_us, probe->count, sizeof(uint64_t), compare_us);
-	p99 = probe->latency_us[probe->count * 99 / 100];
+	latency->p50_us = probe->latency_us[probe->count / 2];
+	latency->p99_us = probe->latency_us[probe->count * 99 / 100];
 	printf("%s: %zu requests, p50 %" PRIu64 " us, p99 %" PRIu64
 	       " us, longest %" PRIu64 " us\n",
-	       what, probe->count, probe->latency_us[probe->count / 2], p99,
+	       what, probe->count, latency->p50_us, latency->p99_us,
 	       probe->latency_us[probe->count - 1]);
-	return p99;
+	return true;
 }
 
 /* ---- the mischief ------------------------------------------------------- */
@@ -364,31 +373,133 @@ static void mischief_close(struct mischief *mischief)
 
 /* ---- rounds ------------------------------------------------------------- */
 
-static bool round_run(struct mischief *mischief, struct probe *probe,
-		      uint64_t seconds)
-{
-	uint64_t quiet_us;
-	uint64_t noisy_us;
+/* Processor time so far: of the machine, and of this test with its server. */
+struct usage {
+	uint64_t all_us; /* busy and idle */
+	uint64_t busy_us;
+	uint64_t ours_us;
+};
 
+static void usage_read(struct usage *usage, const struct victim *victim)
+{
+	uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	uint64_t part[8] = { 0 }; /* user nice system idle iowait irq ... */
+	struct rusage self;
+	FILE *file = fopen("/proc/stat", "r");
+
+	if (file == NULL ||
+	    fscanf(file,
+		   "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+		   " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+		   &part[0], &part[1], &part[2], &part[3], &part[4], &part[5],
+		   &part[6], &part[7]) != 8) {
+		perror("/proc/stat");
+		exit(2);
+	}
+	fclose(file);
+	getrusage(RUSAGE_SELF, &self);
+	usage->all_us = 0;
+	for (size_t i = 0; i < 8; i++) {
+		usage->all_us += part[i] * tick_us;
+	}
+	usage->busy_us = usage->all_us - (part[3] + part[4]) * tick_us;
+	usage->ours_us =
+		victim_cpu_us(victim) +
+		(uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) *
+			1000000u +
+		(uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec);
+}
+
+/* Percent of the machine that other processes used since `before`. */
+static uint64_t usage_others(const struct usage *before,
+			     const struct victim *victim)
+{
+	struct usage now;
+	uint64_t busy_us;
+	uint64_t ours_us;
+
+	usage_read(&now, victim);
+	busy_us = now.busy_us - before->busy_us;
+	ours_us = now.ours_us - before->ours_us;
+	busy_us = busy_us > ours_us ? busy_us - ours_us : 0;
+	return busy_us * 100 / (now.all_us - before->all_us + 1);
+}
+
+enum verdict {
+	VERDICT_BAD,
+	VERDICT_BUSY_BAD, /* by the median, on a busy machine */
+	VERDICT_BUSY_GOOD,
+	VERDICT_GOOD,
+};
+
+static uint64_t allowed_us(uint64_t quiet_us)
+{
+	return 2 * (quiet_us > FLOOR_US ? quiet_us : FLOOR_US);
+}
+
+static enum verdict round_judge(const struct latency *quiet,
+				const struct latency *noisy, uint64_t others)
+{
+	printf("others used %" PRIu64 " %% of the machine; p99 allowed %" PRIu64
+	       " us, p50 allowed %" PRIu64 " us\n",
+	       others, allowed_us(quiet->p99_us), allowed_us(quiet->p50_us));
+	if (noisy->p99_us <= allowed_us(quiet->p99_us)) {
+		return VERDICT_GOOD;
+	}
+	if (others <= OTHERS_MAX) {
+		return VERDICT_BAD;
+	}
+	return noisy->p50_us <= allowed_us(quiet->p50_us) ? VERDICT_BUSY_GOOD :
+							    VERDICT_BUSY_BAD;
+}
+
+static enum verdict round_run(struct mischief *mischief, struct probe *probe,
+			      uint64_t seconds)
+{
+	struct latency quiet;
+	struct latency noisy;
+	struct usage before;
+	bool answered;
+
+	usage_read(&before, &mischief->victim);
 	probe_start(probe);
 	poll(NULL, 0, (int)(seconds * 1000 / 2));
-	quiet_us = probe_finish(probe, "quiet");
+	answered = probe_finish(probe, "quiet", &quiet);
 	mischief_open(mischief);
-	probe_start(probe);
-	mischief_run(mischief, seconds);
-	noisy_us = probe_finish(probe, "during the mischief");
+	if (answered) {
+		probe_start(probe);
+		mischief_run(mischief, seconds);
+		answered = probe_finish(probe, "during the mischief", &noisy);
+	}
 	mischief_close(mischief);
-	if (quiet_us == UINT64_MAX || noisy_us == UINT64_MAX) {
-		return false;
+	if (!answered) {
+		return VERDICT_BAD;
 	}
-	if (quiet_us > QUIET_MAX_US) {
-		printf("not quiet enough to be a measure\n");
-		return false;
+	return round_judge(&quiet, &noisy,
+			   usage_others(&before, &mischief->victim));
+}
+
+/* The best round counts, but a bad one on a machine of our own outweighs
+ * all that were run on a busy one. */
+static bool rounds_run(struct mischief *mischief, struct probe *probe,
+		       uint64_t seconds)
+{
+	bool seen[VERDICT_GOOD + 1] = { false };
+
+	for (int i = 0; i < ROUNDS && !probe->broken; i++) {
+		enum verdict verdict = round_run(mischief, probe, seconds);
+
+		if (verdict == VERDICT_GOOD) {
+			return true;
+		}
+		seen[verdict] = true;
 	}
-	quiet_us = quiet_us > FLOOR_US ? quiet_us : FLOOR_US;
-	printf("p99 %" PRIu64 " us, allowed %" PRIu64 " us\n", noisy_us,
-	       quiet_us * 2);
-	return noisy_us <= quiet_us * 2;
+	if (seen[VERDICT_BUSY_GOOD] && !seen[VERDICT_BAD]) {
+		printf("the machine was too busy for a 99th percentile: judged "
+		       "by the median\n");
+		return true;
+	}
+	return false;
 }
 
 static bool slow_prepare(const struct victim *victim)
@@ -454,7 +565,7 @@ int main(int argc, char **argv)
 	};
 	struct mischief mischief = { 0 };
 	struct probe probe;
-	bool good = false;
+	bool good;
 	long fds;
 
 	toolargs_read(argc, argv, args, sizeof(args) / sizeof(args[0]));
@@ -467,10 +578,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	mischief_cast(&mischief, only);
-	for (int i = 0; i < ROUNDS && !good; i++) {
-		good = round_run(&mischief, &probe, seconds);
-	}
-	slow_check(good, "the probe's p99 within its bound");
+	good = slow_check(rounds_run(&mischief, &probe, seconds),
+			  "the probe's latency within its bound");
 	for (size_t i = 0; i < PROBE_CONNS; i++) {
 		talk_close(&probe.talks[i]);
 	}
