@@ -113,17 +113,28 @@ class Conn:
     def read(self, count, timeout_s=None):
         """Exactly count bytes, or fewer if the stream ends first."""
         deadline = time.monotonic() + (timeout_s or self.timeout_s)
-        chunks = []
+        if len(self.buf) >= count:
+            return self.take(count)
+        whole = bytearray(count)
         have = len(self.buf)
+        whole[:have] = self.buf
+        self.buf = b""
+        view = memoryview(whole)
         while have < count:
-            chunks.append(self.buf)
-            self.buf = b""
-            if not self.fill(deadline):
+            self.sock.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                got = self.sock.recv_into(view[have:])
+            except ConnectionResetError:
+                got = 0
+            except socket.timeout:
+                self.buf = bytes(view[:have])
+                raise TimeoutError("%d of %d bytes came" % (have, count)) \
+                    from None
+            if got == 0:
+                self.closed = True
                 break
-            have += len(self.buf)
-        chunks.append(self.buf)
-        self.buf = b"".join(chunks)
-        return self.take(count)
+            have += got
+        return bytes(view[:have])
 
     def until(self, end, timeout_s=None):
         """Everything up to and with end, or what came before the close."""

@@ -203,7 +203,7 @@ def test_a_reader_who_never_reads_stops_nobody(dozo):
         assert writer.ask(b"mn\r\n") == b"MN\r\n"
 
 
-@pytest.mark.parametrize("size", [2 * MIB, 10 * MIB, 60 * MIB])
+@pytest.mark.parametrize("size", [2 * MIB, 10 * MIB, 40 * MIB])
 def test_large_items(dozo, size):
     one = dozo("-I", "64m", "-m", "256")
     with one.connect(60) as conn:
