@@ -16,8 +16,11 @@
 
 enum { STACK_DEPTH = 64 };
 
+/* A panic has no argument that could carry the hook. */
 static void (*panic_report)(void *arg, int fd);
+/* The same for what the hook is given. */
 static void *panic_report_arg;
+/* One panic for each process: it ends it. */
 static atomic_flag panicking = ATOMIC_FLAG_INIT;
 
 void panic_set_report(void (*report)(void *arg, int fd), void *arg)

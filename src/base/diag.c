@@ -12,7 +12,9 @@
 
 #include "base/diag.h"
 
+/* Diagnostics come from places that carry no configuration. */
 static atomic_int diag_max = DIAG_NOTE;
+/* Whoever speaks does not know on which thread it runs. */
 static _Thread_local const char *diag_thread = "main";
 
 static const char *const level_names[] = {
