@@ -337,7 +337,7 @@ enum store_result commit_value(struct session *s, const struct request *r,
 	prefix_count(&w->node->prefixes, r->key, r->key_len, PREFIX_SET);
 	result = store_commit(w->store, res, how, joined_max(s, r), w->now_s,
 			      change);
-	if (how->compare) {
+	if (how->compare && how->mode == MODE_SET) {
 		count_compare(s, result);
 	}
 	session_depends(s, change->lsn);

@@ -240,8 +240,7 @@ void meta_value_done(struct session *s, const struct request *r,
 	};
 	struct commit how = {
 		.mode = ms_mode(r),
-		/* An add stores nothing over an item, whatever its cas. */
-		.compare = meta_has(r, 'C') && ms_mode(r) != MODE_ADD,
+		.compare = meta_has(r, 'C'),
 		.compare_cas = r->meta.compare_cas,
 		.take_stale = meta_has(r, 'I'),
 	};

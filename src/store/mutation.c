@@ -289,7 +289,8 @@ static enum store_result compare(const struct commit *how,
 	if (!how->compare || how->compare_cas == old->cas) {
 		return STORE_OK;
 	}
-	if (how->take_stale && how->compare_cas < old->cas) {
+	if (how->take_stale && how->compare_cas != 0 &&
+	    how->compare_cas < old->cas) {
 		p->form.stale = true;
 		p->form.won |= old->won;
 		p->form.exptime = old->exptime;
@@ -302,11 +303,12 @@ static enum store_result plan_new(const struct commit_job *j, struct plan *p)
 {
 	const struct commit *how = j->how;
 
-	if (how->compare) {
-		return STORE_NOT_FOUND;
-	}
 	switch (how->mode) {
 	case MODE_SET:
+		if (how->compare) {
+			return STORE_NOT_FOUND;
+		}
+		break;
 	case MODE_ADD:
 		break;
 	case MODE_REPLACE:

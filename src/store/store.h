@@ -221,7 +221,7 @@ enum store_mode {
 struct commit {
 	enum store_mode mode;
 	bool compare;    /* only if the item's cas is `compare_cas` */
-	bool take_stale; /* meta I: a lower cas too, result is stale */
+	bool take_stale; /* meta I: a lower cas (not 0) too; then stale */
 	bool vivify;     /* meta N: append to a miss stores */
 	uint32_t vivify_exptime;
 	uint64_t compare_cas;
@@ -238,8 +238,8 @@ struct change {
 };
 
 /*
- * Publishes a reservation under its key.  A compare on an absent key says
- * STORE_NOT_FOUND.  MODE_ADD on a hit counts as an access.  Append and
+ * Publishes a reservation under its key.  On an absent key a compare makes
+ * MODE_SET say STORE_NOT_FOUND; the other modes do what they do without it.  MODE_ADD on a hit counts as an access.  Append and
  * prepend keep the item's flags and time to live; without memory for the
  * joined value, or when it would exceed `joined_max` bytes of value, they say
  * STORE_NO_MEMORY.

@@ -84,11 +84,9 @@ static struct commit choose_commit(struct model *m, const struct model_item *it)
 /* What the command should answer where there is no item. */
 static enum store_result expect_new(const struct commit *how)
 {
-	if (how->compare) {
-		return STORE_NOT_FOUND;
-	}
 	switch (how->mode) {
 	case MODE_SET:
+		return how->compare ? STORE_NOT_FOUND : STORE_OK;
 	case MODE_ADD:
 		return STORE_OK;
 	case MODE_REPLACE:
@@ -108,7 +106,8 @@ static enum store_result expect_old(const struct commit *how,
 		return STORE_NOT_STORED;
 	}
 	if (how->compare && how->compare_cas != it->cas) {
-		if (!how->take_stale || how->compare_cas > it->cas) {
+		if (!how->take_stale || how->compare_cas == 0 ||
+		    how->compare_cas > it->cas) {
 			return STORE_EXISTS;
 		}
 		*stale = true;
