@@ -312,13 +312,18 @@ void watch_remove(struct session *s)
 {
 	struct watch *w = watch_of(s);
 	struct watcher *gone = s->watcher;
+	char *buf;
+	size_t cap;
 
+	/* From the unlock on the slot may be another watcher's. */
 	lock_take(&w->lock);
+	buf = gone->buf;
+	cap = gone->cap;
+	gone->buf = NULL;
 	gone->session = NULL;
 	watch_recount(w);
 	lock_give(&w->lock);
-	session_dealloc(s, gone->buf, gone->cap);
-	gone->buf = NULL;
+	session_dealloc(s, buf, cap);
 	s->watcher = NULL;
 }
 
