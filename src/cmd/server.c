@@ -5,10 +5,10 @@
  *  1. all options are read, and what they name is looked up, before anything
  *     is opened: a mistake never listens;
  *  2. limits and sockets come while the process still has its first rights;
- *  3. the port file is written once the sockets listen;
- *  4. the process goes into the background, then to its user: threads start
+ *  3. the process goes into the background, then to its user: threads start
  *     later, since neither step takes threads along;
- *  5. the pid file carries the id and the owner that the server has by then;
+ *  4. the pid file carries the id and the owner that the server has by then;
+ *  5. the port file follows, since scripts take it for the sign to go on;
  *  6. the node is made, and its memory locked if that is wanted; were it
  *     locked before, a limit would stop the node instead of the lock;
  *  7. only now does the process that started it learn of success.
@@ -157,11 +157,17 @@ static int raise_limits(struct server *sv)
 
 static int open_sockets(struct server *sv)
 {
-	const char *port_file = getenv("MEMCACHED_PORT_FILENAME");
-
 	if (!sockets_open(&sv->sockets, &sv->options)) {
 		return complain(EX_OSERR, "%s", sv->sockets.why);
 	}
+	return EX_OK;
+}
+
+/* Scripts take the port file for the sign that the server is its user's. */
+static int write_port_file(struct server *sv)
+{
+	const char *port_file = getenv("MEMCACHED_PORT_FILENAME");
+
 	if (port_file != NULL && port_file[0] != '\0' &&
 	    sv->options.settings.unix_path == NULL &&
 	    !sockets_write_ports(&sv->sockets, port_file)) {
@@ -303,7 +309,8 @@ static int serve(struct server *sv)
 static int start(struct server *sv)
 {
 	int (*const steps[])(struct server *) = {
-		look_up, raise_limits, open_sockets, settle, serve,
+		look_up, raise_limits,    open_sockets,
+		settle,  write_port_file, serve,
 	};
 
 	diag_set_verbosity(sv->options.settings.verbosity);

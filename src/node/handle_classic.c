@@ -317,6 +317,12 @@ void count_compare(struct session *s, enum store_result result)
 	}
 }
 
+/* The modes in which a cas makes a check-and-set. */
+static bool is_cas(enum store_mode mode)
+{
+	return mode == MODE_SET || mode == MODE_REPLACE;
+}
+
 enum store_result commit_value(struct session *s, const struct request *r,
 			       struct reservation *res, struct commit *how,
 			       struct change *change)
@@ -337,7 +343,7 @@ enum store_result commit_value(struct session *s, const struct request *r,
 	prefix_count(&w->node->prefixes, r->key, r->key_len, PREFIX_SET);
 	result = store_commit(w->store, res, how, joined_max(s, r), w->now_s,
 			      change);
-	if (how->compare && how->mode == MODE_SET) {
+	if (how->compare && is_cas(how->mode)) {
 		count_compare(s, result);
 	}
 	session_depends(s, change->lsn);

@@ -17,6 +17,31 @@ static int64_t ttl_of(uint32_t exptime, uint32_t now)
 	return exptime == 0 ? -1 : (int64_t)exptime - (int64_t)now;
 }
 
+/* Stands flag `a` in front of `b`?  Both must have been given. */
+static bool stands_before(const struct request *r, char a, char b)
+{
+	for (uint8_t i = 0; i < r->meta.count; i++) {
+		if (r->meta.flags[i].letter == a) {
+			return true;
+		}
+		if (r->meta.flags[i].letter == b) {
+			return false;
+		}
+	}
+	return false;
+}
+
+/* The time of an item that N makes: the later of N and T in the line. */
+static uint32_t created_exptime(const struct session *s,
+				const struct request *r)
+{
+	bool by_t = meta_has(r, 'T') && stands_before(r, 'N', 'T');
+
+	return exptime_from_wire(by_t ? r->meta.exptime :
+					r->meta.vivify_exptime,
+				 s->worker->now_s);
+}
+
 static void fill_from_item(struct session *s, struct meta_result *m,
 			   const struct store_entry *e)
 {
@@ -57,18 +82,29 @@ static void answer_code(struct session *s, const struct request *r,
 
 /* ---- mg ---------------------------------------------------------------- */
 
-/* Does this reader get the right to renew the item? */
+/*
+ * Does this reader get the right to renew the item?  R is judged as of its
+ * place: by the time that was, if T comes later.
+ */
 static bool wins(const struct session *s, const struct request *r,
-		 const struct item_view *item)
+		 const struct store_entry *e)
 {
-	if (item->won) {
+	uint32_t exptime = e->item.exptime;
+
+	if (e->item.won) {
 		return false;
 	}
-	if (item->stale) {
+	if (e->item.stale) {
 		return true;
 	}
-	return meta_has(r, 'R') && item->exptime != 0 &&
-	       ttl_of(item->exptime, s->worker->now_s) < r->meta.recache_time;
+	if (!meta_has(r, 'R')) {
+		return false;
+	}
+	if (meta_has(r, 'T') && stands_before(r, 'R', 'T')) {
+		exptime = e->exptime_before;
+	}
+	return exptime != 0 &&
+	       ttl_of(exptime, s->worker->now_s) < r->meta.recache_time;
 }
 
 /* Answers from an open entry that was found. */
@@ -87,7 +123,7 @@ static void mg_hit(struct session *s, const struct request *r,
 	m.created = created;
 	m.stale = e->item.stale;
 	m.won_before = !created && e->item.won;
-	m.won = created || wins(s, r, &e->item);
+	m.won = created || wins(s, r, e);
 	if (created) {
 		m.ttl_before_s = -1;
 	}
@@ -97,7 +133,7 @@ static void mg_hit(struct session *s, const struct request *r,
 	if (m.won) {
 		entry_set_won(e, true);
 	}
-	if (!meta_has(r, 'u') && !created) {
+	if (!meta_has(r, 'u')) {
 		entry_bump(e);
 	}
 	session_depends(s, e->item.lsn);
@@ -118,9 +154,7 @@ static bool mg_vivify(struct session *s, const struct request *r,
 	if (meta_has(r, 'E')) {
 		how.new_cas = r->meta.new_cas;
 	}
-	result = store_reserve(w->store, key, 0, 0,
-			       exptime_from_wire(r->meta.vivify_exptime,
-						 w->now_s),
+	result = store_reserve(w->store, key, 0, 0, created_exptime(s, r),
 			       r->binkey, w->now_s, &w->reservation);
 	if (result == STORE_OK) {
 		result = store_commit(w->store, &w->reservation, &how, 0,
@@ -135,33 +169,32 @@ static bool mg_vivify(struct session *s, const struct request *r,
 }
 
 static bool mg_open(struct session *s, const struct request *r,
-		    const struct store_key *key, struct store_entry *e,
-		    bool *touched)
+		    const struct store_key *key, struct store_entry *e)
 {
 	struct worker *w = s->worker;
 
-	*touched = false;
 	if (meta_has(r, 'T')) {
 		uint32_t exptime = exptime_from_wire(r->meta.exptime, w->now_s);
 		enum store_result result =
 			store_open_touch(w->store, key, exptime, w->now_s, e);
 
+		/* Without memory for the time the item is read as it is. */
 		if (result != STORE_NO_MEMORY) {
-			*touched = result == STORE_OK;
-			return *touched;
+			return result == STORE_OK;
 		}
 	}
 	return store_open(w->store, key, w->now_s, e);
 }
 
-static void mg_count(struct session *s, const struct store_key *key,
-		     const struct store_entry *e, bool hit, bool touched)
+static void mg_count(struct session *s, const struct request *r,
+		     const struct store_key *key, const struct store_entry *e,
+		     bool hit)
 {
 	struct worker *w = s->worker;
 
 	count_prefix(s, key, PREFIX_GET);
 	log_lookup(s, e, hit);
-	if (touched) {
+	if (hit && meta_has(r, 'T')) {
 		worker_count(w, cmd_touch);
 		worker_count(w, touch_hits);
 	} else {
@@ -183,11 +216,10 @@ void handle_mg(struct session *s, const struct request *r)
 					 r->key_len);
 	struct store_entry e;
 	bool created = false;
-	bool touched;
 	bool hit;
 
 	output_prepare(s);
-	hit = mg_open(s, r, &key, &e, &touched);
+	hit = mg_open(s, r, &key, &e);
 	while (!hit && !created && meta_has(r, 'N')) {
 		/* Again if somebody else's item was there and is gone. */
 		store_close(&e);
@@ -196,7 +228,7 @@ void handle_mg(struct session *s, const struct request *r)
 		}
 		hit = store_open(s->worker->store, &key, s->worker->now_s, &e);
 	}
-	mg_count(s, &key, &e, hit, touched);
+	mg_count(s, r, &key, &e, hit);
 	if (hit) {
 		mg_hit(s, r, &e, created);
 		store_close(&e);
@@ -370,7 +402,7 @@ static struct delta ma_delta(const struct session *s, const struct request *r)
 }
 
 static void ma_answer(struct session *s, const struct request *r,
-		      struct store_entry *e, uint64_t number)
+		      struct store_entry *e, bool created, uint64_t number)
 {
 	char text[NUM_DIGITS + 2];
 	size_t len = num_format_u64(text, number);
@@ -378,6 +410,10 @@ static void ma_answer(struct session *s, const struct request *r,
 
 	fill_from_item(s, &m, e);
 	session_depends(s, e->item.lsn);
+	m.created = created;
+	if (created) {
+		m.ttl_before_s = -1;
+	}
 	m.code = meta_has(r, 'v') ? META_VA : META_HD;
 	m.value_len = (uint32_t)len;
 	memcpy(text + len, "\r\n", 2);
@@ -409,7 +445,7 @@ void handle_ma(struct session *s, const struct request *r)
 		if (!created) {
 			count_delta(s, d.decrement, true);
 		}
-		ma_answer(s, r, &e, number);
+		ma_answer(s, r, &e, created, number);
 		break;
 	case STORE_EXISTS:
 		store_close(&e);

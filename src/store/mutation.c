@@ -312,7 +312,7 @@ static enum store_result plan_new(const struct commit_job *j, struct plan *p)
 	case MODE_ADD:
 		break;
 	case MODE_REPLACE:
-		return STORE_NOT_STORED;
+		return how->compare ? STORE_NOT_FOUND : STORE_NOT_STORED;
 	case MODE_APPEND:
 	case MODE_PREPEND:
 		if (!how->vivify) {
@@ -366,7 +366,8 @@ static enum store_result plan_commit(void *arg, struct store_entry *e,
 		return plan_new(j, p);
 	}
 	if (j->how->mode == MODE_ADD) {
-		entry_bump(e);
+		/* Somebody wants it, but nobody has read it. */
+		state_count_access(e->slot);
 		return STORE_NOT_STORED;
 	}
 	res = compare(j->how, &e->item, p);

@@ -132,6 +132,16 @@ static inline uint64_t state_next_lsn(struct store *s)
 	return atomic_fetch_add_explicit(&s->lsn, 1, memory_order_relaxed) + 1;
 }
 
+/* One more access, as eviction counts them. */
+static inline void state_count_access(uint64_t *slot)
+{
+	unsigned count = slot_count(*slot);
+
+	if (count < SLOT_COUNT_MAX) {
+		slot_set_count(slot, count + 1);
+	}
+}
+
 /* Reads the item at a location; returns its address. */
 void *state_read(const struct store *s, uint64_t location, struct item_view *v);
 

@@ -13,10 +13,10 @@
 #include "store/walk.h"
 
 /*
- * A shard for 64 KiB of memory: some hundreds of items each, so that growing
- * one table is a matter of a microsecond, and its line costs a thousandth.
+ * A shard for 128 KiB of memory: one to two thousand small items each, so
+ * that growing one table is a matter of a few microseconds.
  */
-#define BYTES_PER_SHARD (64 * KIB)
+#define BYTES_PER_SHARD (128 * KIB)
 enum { SHARD_BITS_MIN = 8, SHARD_BITS_MAX = 16 };
 
 static uint32_t shard_bits_for(uint64_t limit)
@@ -318,11 +318,8 @@ void store_close(struct store_entry *e)
 void entry_bump(struct store_entry *e)
 {
 	uint64_t *slot = e->slot;
-	unsigned count = slot_count(*slot);
 
-	if (count < SLOT_COUNT_MAX) {
-		slot_set_count(slot, count + 1);
-	}
+	state_count_access(slot);
 	e->item.fetched = true;
 	e->item.accessed = e->now;
 	if (location_is_large(slot_location(*slot))) {

@@ -239,10 +239,11 @@ struct change {
 
 /*
  * Publishes a reservation under its key.  On an absent key a compare makes
- * MODE_SET say STORE_NOT_FOUND; the other modes do what they do without it.  MODE_ADD on a hit counts as an access.  Append and
- * prepend keep the item's flags and time to live; without memory for the
- * joined value, or when it would exceed `joined_max` bytes of value, they say
- * STORE_NO_MEMORY.
+ * MODE_SET and MODE_REPLACE say STORE_NOT_FOUND; the other modes do what they
+ * do without it.  MODE_ADD on a hit counts as an access, but not as a fetch.
+ * Append and prepend keep the item's flags and time to live; without memory
+ * for the joined value, or when it would exceed `joined_max` bytes of value,
+ * they say STORE_NO_MEMORY.
  */
 enum store_result store_commit(struct store_ctx *c, struct reservation *r,
 			       const struct commit *how, uint32_t joined_max,

@@ -90,7 +90,7 @@ static enum store_result expect_new(const struct commit *how)
 	case MODE_ADD:
 		return STORE_OK;
 	case MODE_REPLACE:
-		return STORE_NOT_STORED;
+		return how->compare ? STORE_NOT_FOUND : STORE_NOT_STORED;
 	default:
 		return how->vivify ? STORE_OK : STORE_NOT_STORED;
 	}
@@ -189,8 +189,6 @@ static void commit(struct model *m, struct subject *s, struct reservation *r,
 		apply_store(m, s->it, &before, &how, value, live, stale);
 		MODEL_CHECK(m, out.cas == s->it->cas);
 		MODEL_CHECK(m, out.value_len == s->it->value_len);
-	} else if (live && how.mode == MODE_ADD) {
-		s->it->fetched = true;
 	}
 	if (!live && res != STORE_OK) {
 		model_forget(s->it);
