@@ -29,13 +29,14 @@ CASES = all_cases()
 
 class Pool:
     """Servers that cases share: one at a time for each kind, since the cases
-    come ordered by script and most of a script has the same flags."""
+    come ordered by script and most of a script has the same flags. One whose
+    clock is moved serves no other cases, also where all builds are one."""
 
     def __init__(self):
         self.running = {}
 
-    def get(self, kind, binary, flags, fresh):
-        key = (kind, binary)
+    def get(self, kind, binary, flags, fresh, debug):
+        key = (kind, binary, debug)
         had = self.running.get(key)
         if had and not fresh and had[0] == flags:
             had[1].check()
@@ -49,9 +50,9 @@ class Pool:
         self.running[key] = (None if fresh else flags, one)
         return one
 
-    def drop(self, kind, binary):
+    def drop(self, *key):
         """Ends the server; its way of ending is checked."""
-        had = self.running.pop((kind, binary), None)
+        had = self.running.pop(key, None)
         if had:
             had[1].stop()
 
@@ -66,10 +67,10 @@ def pool():
 
 def play(case, pool, kind, binary, timeout_s):
     flags = list(case.flags)
-    one = pool.get(kind, binary, flags, case.fresh)
+    one = pool.get(kind, binary, flags, case.fresh, case.debug)
     failures = wirescript.Run(case, one, timeout_s).go()
     if not one.running() or case.fresh:
-        pool.drop(kind, binary)
+        pool.drop(kind, binary, case.debug)
     return failures
 
 
