@@ -2,6 +2,7 @@
 """What depends on the state of connections: stats conns, watchers, and who
 may connect."""
 
+import base64
 import pathlib
 import shutil
 import signal
@@ -226,6 +227,67 @@ def test_idle_connections_are_closed(debug_dozo):
         assert idle.at_eof(15)
         with one.connect() as other:
             assert int(other.stats()["idle_kicks"]) >= 1
+
+
+def test_idle_timeout_is_for_the_idle(debug_dozo):
+    """A watcher, a client in the middle of a value and one that still has to
+    be sent to are not idle."""
+    one = debug_dozo("-o", "idle_timeout=5", "-t", "1")
+    with one.connect() as watcher, one.connect() as sender, \
+            one.connect() as idle:
+        assert watcher.ask(b"watch fetchers\r\n") == b"OK\r\n"
+        sender.send(b"set a 0 0 10\r\nabc")
+        assert idle.ask(b"mn\r\n") == b"MN\r\n"
+        with one.connect() as asker:
+            await_conns(asker, lambda conns: (
+                "conn_nread" in states(conns)
+                and "conn_watch" in states(conns)))
+            assert asker.ask(b"debugtime 20\r\n") == b"OK\r\n"
+        assert idle.at_eof(15)
+        assert sender.ask(b"1234567\r\n") == b"STORED\r\n"
+        with one.connect() as asker:
+            assert asker.ask(b"get a\r\n", b"END\r\n") != b""
+        assert b"key=a" in watcher.line()
+
+
+def test_stats_conns_of_many(dozo):
+    """All connections on one worker: the list is longer than any buffer."""
+    one = dozo("-t", "1", "-c", "1100")
+    conns = [one.connect() for _ in range(900)]
+    try:
+        for conn in (conns[0], conns[-1]):
+            assert conn.ask(b"mn\r\n") == b"MN\r\n"
+        listed = await_conns(conns[0], lambda conns: len(conns) == 901)
+        assert states(listed).count("conn_listening") == 1
+        with one.connect() as other:
+            assert other.ask(b"mn\r\n") == b"MN\r\n"
+    finally:
+        close_all(conns)
+
+
+def test_binary_keys_put_no_lines_into_listings(dozo):
+    """A key may hold any byte in base64; what lists keys stays readable."""
+    one = dozo("-D", ":")
+    key = b"a\r\nEND\r\nVALUE x:b"
+    encoded = base64.b64encode(key)
+    with one.connect() as conn:
+        assert conn.ask(b"ms %s 1 b\r\nx\r\n" % encoded) == b"HD\r\n"
+        assert conn.ask(b"set plain:key 0 0 1\r\nx\r\n") == b"STORED\r\n"
+        for number in range(1, 64):
+            conn.send(b"stats cachedump %d 0\r\nmn\r\n" % number)
+            lines = conn.until(b"MN\r\n").split(b"\r\n")
+            assert lines[-3:] == [b"END", b"MN", b""]
+            for line in lines[:-3]:
+                assert line.startswith(b"ITEM "), lines
+        conn.send(b"stats detail dump\r\nmn\r\n")
+        lines = conn.until(b"MN\r\n").split(b"\r\n")
+        assert lines[-3:] == [b"END", b"MN", b""]
+        assert all(line.startswith(b"PREFIX ") for line in lines[:-3])
+        conn.send(b"lru_crawler metadump all\r\n")
+        dump = conn.until(b"END\r\n")
+        assert dump.count(b"\n") == 4, dump
+        conn.send(b"lru_crawler mgdump all\r\n")
+        assert b"mg %s b\r\n" % encoded in conn.until(b"EN\r\n")
 
 
 def test_turns_are_bounded(dozo):
