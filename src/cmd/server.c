@@ -287,6 +287,11 @@ static int serve(struct server *sv)
 	if (status != EX_OK) {
 		return status;
 	}
+	status = node_start(sv->node);
+	if (status != 0) {
+		return complain(EX_OSERR, "cannot start a thread: %s",
+				strerror(status));
+	}
 	if (s->lock_memory && !process_lock_memory()) {
 		diag(DIAG_WARN, "-k: memory is not locked: %s",
 		     strerror(errno));

@@ -77,11 +77,11 @@ static void watch_worker(struct control *c, uint32_t i)
 		return;
 	}
 	c->reported_ms[i] = since;
-	atomic_fetch_add(&c->stalls, 1);
 	diag(DIAG_ERROR,
 	     "%s: its loop has not turned for %llu ms; its stack:", w->name,
 	     (unsigned long long)(now - since));
 	pthread_kill(w->thread, STACK_SIGNAL);
+	atomic_fetch_add(&c->stalls, 1);
 }
 
 static void watchdog_fire(struct io_timer *t)

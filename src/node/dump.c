@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "node/dump.h"
 #include "node/node_state.h"
@@ -23,14 +24,6 @@ enum { DUMP_TURN_SHARDS = 64 };
 
 #define CACHEDUMP_BYTES (2 * MIB)
 
-/* Text that grows; `failed` when memory ran out. */
-struct gathered {
-	char *text;
-	size_t len;
-	size_t cap;
-	bool failed;
-};
-
 /* `stats sizes` counts items in steps of 32 bytes; the last takes the rest. */
 enum { SIZE_STEP = 32, SIZE_STEPS = 32769 };
 
@@ -38,30 +31,14 @@ struct dump {
 	enum dump_kind kind;
 	uint64_t cursor;
 	uint32_t now;
-	struct gathered lines;
+	struct buf lines;
 	uint64_t *sizes; /* of DUMP_SIZES: SIZE_STEPS counts */
 };
-
-static char *gather_room(struct gathered *g, size_t n)
-{
-	if (g->cap - g->len < n) {
-		size_t cap = g->cap == 0 ? 16 * KIB : 2 * g->cap;
-		char *bigger = realloc(g->text, cap);
-
-		if (bigger == NULL) {
-			g->failed = true;
-			return NULL;
-		}
-		g->text = bigger;
-		g->cap = cap;
-	}
-	return g->text + g->len;
-}
 
 static void gather_meta(void *arg, const struct item_view *item)
 {
 	struct dump *d = arg;
-	char *to = gather_room(&d->lines, DUMP_LINE);
+	char *to = buf_room(&d->lines, DUMP_LINE);
 	size_t n;
 
 	if (to == NULL) {
@@ -76,7 +53,7 @@ static void gather_meta(void *arg, const struct item_view *item)
 		item->accessed, (unsigned long long)item->cas,
 		item->fetched ? "yes" : "no", CLASS_ITEMS, item->size,
 		item->cflags);
-	d->lines.len += n;
+	buf_add(&d->lines, n);
 }
 
 static bool needs_encoding(const struct item_view *item)
@@ -96,7 +73,7 @@ static bool needs_encoding(const struct item_view *item)
 static void gather_mg(void *arg, const struct item_view *item)
 {
 	struct dump *d = arg;
-	char *to = gather_room(&d->lines, DUMP_LINE);
+	char *to = buf_room(&d->lines, DUMP_LINE);
 	size_t n = 3;
 
 	if (to == NULL) {
@@ -112,7 +89,7 @@ static void gather_mg(void *arg, const struct item_view *item)
 		n += item->key_len;
 	}
 	memcpy(to + n, "\r\n", 2);
-	d->lines.len += n + 2;
+	buf_add(&d->lines, n + 2);
 }
 
 static void gather_size(void *arg, const struct item_view *item)
@@ -167,7 +144,7 @@ bool dump_start(struct session *s, enum dump_kind kind)
 
 void dump_free(struct session *s)
 {
-	free(s->dump->lines.text);
+	buf_release(&s->dump->lines);
 	free(s->dump->sizes);
 	free(s->dump);
 	s->dump = NULL;
@@ -188,7 +165,7 @@ void dump_continue(struct session *s)
 	}
 	output_prepare(s);
 	if (d->lines.len > 0) {
-		output_bytes(s, d->lines.text, d->lines.len);
+		output_bytes(s, d->lines.data, d->lines.len);
 	}
 	if (d->lines.failed) {
 		output_reply(s, REPLY_NO_MEMORY_STATS);
@@ -209,7 +186,7 @@ void dump_continue(struct session *s)
 }
 
 struct cachedump {
-	struct gathered lines;
+	struct buf lines;
 	uint32_t left;
 };
 
@@ -219,10 +196,12 @@ static void gather_cache(void *arg, const struct item_view *item)
 	char *to;
 	size_t n;
 
-	if (c->left == 0 || c->lines.len > CACHEDUMP_BYTES - DUMP_LINE) {
+	/* A key in base64 may hold anything, line ends too. */
+	if (item->binkey || c->left == 0 ||
+	    c->lines.len > CACHEDUMP_BYTES - DUMP_LINE) {
 		return;
 	}
-	to = gather_room(&c->lines, DUMP_LINE);
+	to = buf_room(&c->lines, DUMP_LINE);
 	if (to == NULL) {
 		return;
 	}
@@ -231,7 +210,7 @@ static void gather_cache(void *arg, const struct item_view *item)
 	n = 5 + (size_t)item->key_len;
 	n += (size_t)snprintf(to + n, DUMP_LINE - n, " [%u b; %u s]\r\n",
 			      item->value_len, item->exptime);
-	c->lines.len += n;
+	buf_add(&c->lines, n);
 	c->left--;
 }
 
@@ -251,9 +230,9 @@ void dump_cache(struct session *s, uint32_t limit)
 		output_reply(s, REPLY_NO_MEMORY_STATS);
 	} else {
 		if (c.lines.len > 0) {
-			output_bytes(s, c.lines.text, c.lines.len);
+			output_bytes(s, c.lines.data, c.lines.len);
 		}
 		output_reply(s, REPLY_END);
 	}
-	free(c.lines.text);
+	buf_release(&c.lines);
 }

@@ -257,7 +257,7 @@ bool node_add_listener(struct node *n, int fd)
 	return true;
 }
 
-static int start_threads(struct node *n)
+int node_start(struct node *n)
 {
 	int error = 0;
 
@@ -283,26 +283,18 @@ static void stop_threads(struct node *n)
 
 int node_run(struct node *n)
 {
-	int error = start_threads(n);
-
-	if (error == 0) {
-		io_loop_run(n->loop, NULL, NULL);
-	} else {
-		diag(DIAG_ERROR, "a thread cannot be started: %s",
-		     strerror(error));
-	}
+	io_loop_run(n->loop, NULL, NULL);
 	acceptor_close(&n->acceptor);
 	stop_threads(n);
-	if (error == 0) {
-		diag(DIAG_NOTE, "stopped");
-	}
-	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	diag(DIAG_NOTE, "stopped");
+	return EXIT_SUCCESS;
 }
 
 void node_free(struct node *n)
 {
 	panic_set_report(NULL, NULL);
 	acceptor_close(&n->acceptor);
+	stop_threads(n);
 	control_release(&n->control);
 	for (uint32_t i = 0; i < n->worker_count; i++) {
 		worker_release(&n->workers[i]);

@@ -38,6 +38,12 @@ bool node_add_listener(struct node *n, int fd);
 void node_block_signals(void);
 
 /*
+ * Starts the threads; 0 or an errno value.  Connections are accepted once
+ * node_run() runs.  If it fails, node_free() cleans up.
+ */
+int node_start(struct node *n);
+
+/*
  * Serves until SIGINT, SIGTERM, SIGUSR1 or the shutdown command; then stops
  * in order: listeners, sessions (what is composed is sent), threads.  SIGPIPE
  * must be ignored by then.  Returns the exit status.

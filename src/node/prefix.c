@@ -3,18 +3,13 @@
  * Prefix statistics: a chained hash table under one lock.  It is a debugging
  * aid that operators switch on for a while, so it is small rather than fast.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/hash.h"
 #include "node/prefix.h"
 
 enum { EVENTS = 4 };
-
-/* "PREFIX  get  hit  set  del \r\n" with four u64 beside the prefix. */
-enum { DUMP_LINE = 128 };
 
 struct prefix {
 	struct prefix *next;
@@ -89,13 +84,29 @@ static struct prefix *prefix_find(struct prefix_stats *p, const char *name,
 	return e;
 }
 
+/*
+ * A key that was given in base64 may hold line ends, which would write lines
+ * of their own into the dump: such prefixes are not counted.
+ */
+static bool is_text(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c <= ' ' || c == 0x7f) {
+			return false;
+		}
+	}
+	return true;
+}
+
 void prefix_record(struct prefix_stats *p, const char *key, size_t len,
 		   enum prefix_event event)
 {
 	const char *end = memchr(key, p->delimiter, len);
 	struct prefix *e;
 
-	if (end == NULL) {
+	if (end == NULL || !is_text(key, (size_t)(end - key))) {
 		return;
 	}
 	lock_take(&p->lock);
@@ -106,55 +117,22 @@ void prefix_record(struct prefix_stats *p, const char *key, size_t len,
 	lock_give(&p->lock);
 }
 
-static size_t dump_size(const struct prefix_stats *p)
+void prefix_dump(struct prefix_stats *p, struct buf *out)
 {
-	size_t size = sizeof("END\r\n");
-
+	lock_take(&p->lock);
 	for (size_t i = 0; i < PREFIX_BUCKETS; i++) {
 		for (const struct prefix *e = p->buckets[i]; e != NULL;
 		     e = e->next) {
-			size += e->len + DUMP_LINE;
+			buf_printf(out,
+				   "PREFIX %.*s get %llu hit %llu set %llu "
+				   "del %llu\r\n",
+				   (int)e->len, e->name,
+				   (unsigned long long)e->count[PREFIX_GET],
+				   (unsigned long long)e->count[PREFIX_HIT],
+				   (unsigned long long)e->count[PREFIX_SET],
+				   (unsigned long long)e->count[PREFIX_DELETE]);
 		}
-	}
-	return size;
-}
-
-static size_t dump_line(char *to, const struct prefix *e)
-{
-	size_t n = 0;
-	int tail;
-
-	memcpy(to, "PREFIX ", 7);
-	n += 7;
-	memcpy(to + n, e->name, e->len);
-	n += e->len;
-	tail = snprintf(to + n, DUMP_LINE - 7,
-			" get %llu hit %llu set %llu del %llu\r\n",
-			(unsigned long long)e->count[PREFIX_GET],
-			(unsigned long long)e->count[PREFIX_HIT],
-			(unsigned long long)e->count[PREFIX_SET],
-			(unsigned long long)e->count[PREFIX_DELETE]);
-	check(tail > 0 && tail < DUMP_LINE - 7);
-	return n + (size_t)tail;
-}
-
-char *prefix_dump(struct prefix_stats *p, size_t *len)
-{
-	char *text;
-	size_t n = 0;
-
-	lock_take(&p->lock);
-	text = malloc(dump_size(p));
-	if (text != NULL) {
-		for (size_t i = 0; i < PREFIX_BUCKETS; i++) {
-			for (const struct prefix *e = p->buckets[i]; e != NULL;
-			     e = e->next) {
-				n += dump_line(text + n, e);
-			}
-		}
-		memcpy(text + n, "END\r\n", 5);
-		*len = n + 5;
 	}
 	lock_give(&p->lock);
-	return text;
+	buf_printf(out, "END\r\n");
 }

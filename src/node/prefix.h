@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/lock.h"
 
 enum { PREFIXES_MAX = 65536, PREFIX_BUCKETS = 4096 };
@@ -49,10 +50,7 @@ static inline void prefix_count(struct prefix_stats *p, const char *key,
 	}
 }
 
-/*
- * The dump as one text with its END, allocated; NULL: no memory.  The caller
- * frees it.
- */
-char *prefix_dump(struct prefix_stats *p, size_t *len);
+/* The dump with its END, added to `out`; out->failed tells of no memory. */
+void prefix_dump(struct prefix_stats *p, struct buf *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/diag.h"
 #include "base/num.h"
 #include "io/sock.h"
@@ -399,74 +400,76 @@ static const char *state_name(const struct session *s)
 	return names[atomic_load_explicit(&s->state, memory_order_relaxed)];
 }
 
-/*
- * Gathers under the lock of a worker's list, which keeps descriptors open;
- * output is only composed there, and sent afterwards.
- */
-static void show_worker_conns(struct session *to, struct worker *w)
+/* Ends an answer that was gathered on the heap. */
+static void show_gathered(struct session *s, struct buf *text, bool end)
 {
-	uint32_t now_s = to->worker->now_s;
+	output_prepare(s);
+	if (text->failed) {
+		output_reply(s, REPLY_NO_MEMORY_STATS);
+	} else {
+		output_bytes(s, text->data, text->len);
+		if (end) {
+			output_reply(s, REPLY_END);
+		}
+	}
+	buf_release(text);
+}
 
+/* The lock of a worker's list keeps its descriptors open meanwhile. */
+static void gather_conns(struct buf *out, struct worker *w, uint32_t now_s)
+{
 	lock_take(&w->sessions_lock);
 	list_each(link, &w->sessions)
 	{
 		struct session *s = list_entry(link, struct session, link);
 		uint32_t active_s = atomic_load_explicit(&s->active_s,
 							 memory_order_relaxed);
-		char lines[3 * SOCK_ADDR_TEXT + 128];
 		char peer[SOCK_ADDR_TEXT];
 		char local[SOCK_ADDR_TEXT];
 		int fd = s->stream.fd;
-		int n;
 
 		sock_format_peer(fd, peer, sizeof(peer));
 		sock_format_local(fd, local, sizeof(local));
-		n = snprintf(lines, sizeof(lines),
-			     "STAT %d:addr %s\r\nSTAT %d:listen_addr %s\r\n"
-			     "STAT %d:state %s\r\n"
-			     "STAT %d:secs_since_last_cmd %u\r\n",
-			     fd, peer, fd, local, fd, state_name(s), fd,
-			     now_s > active_s ? now_s - active_s : 0);
-		output_bytes(to, lines, (size_t)n);
+		buf_printf(out,
+			   "STAT %d:addr %s\r\nSTAT %d:listen_addr %s\r\n"
+			   "STAT %d:state %s\r\n"
+			   "STAT %d:secs_since_last_cmd %u\r\n",
+			   fd, peer, fd, local, fd, state_name(s), fd,
+			   now_s > active_s ? now_s - active_s : 0);
 	}
 	lock_give(&w->sessions_lock);
-	output_prepare(to);
 }
 
 static void show_conns(struct session *s, const struct request *r)
 {
 	struct node *n = s->worker->node;
+	uint32_t now_s = s->worker->now_s;
+	struct buf text = { 0 };
 
 	(void)r;
 	for (int i = 0; i < n->acceptor.count; i++) {
 		const struct acceptor_listener *l = &n->acceptor.listeners[i];
 
-		output_printf(s,
-			      "STAT %d:addr %s\r\nSTAT %d:state conn_listening"
-			      "\r\nSTAT %d:secs_since_last_cmd %u\r\n",
-			      l->fd, l->address, l->fd, l->fd,
-			      s->worker->now_s - n->started_s);
+		buf_printf(&text,
+			   "STAT %d:addr %s\r\nSTAT %d:state conn_listening"
+			   "\r\nSTAT %d:secs_since_last_cmd %u\r\n",
+			   l->fd, l->address, l->fd, l->fd,
+			   now_s - n->started_s);
 	}
 	for (uint32_t i = 0; i < n->worker_count; i++) {
-		show_worker_conns(s, &n->workers[i]);
+		gather_conns(&text, &n->workers[i], now_s);
 	}
-	output_reply(s, REPLY_END);
+	show_gathered(s, &text, true);
 }
 
 /* ---- stats detail, reset, and the rest --------------------------------- */
 
 static void show_prefixes(struct session *s)
 {
-	size_t len;
-	char *text = prefix_dump(&s->worker->node->prefixes, &len);
+	struct buf text = { 0 };
 
-	output_prepare(s);
-	if (text == NULL) {
-		output_reply(s, REPLY_NO_MEMORY_STATS);
-		return;
-	}
-	output_bytes(s, text, len);
-	free(text);
+	prefix_dump(&s->worker->node->prefixes, &text);
+	show_gathered(s, &text, false);
 }
 
 static void show_detail(struct session *s, const struct request *r)

@@ -197,6 +197,8 @@ void watch_connection(struct watch *w, int fd, const char *reason)
 		      "reason=%s cfd=%d\n",
 		      ip, port, transport, reason, fd);
 	}
+	/* Connections come and go outside of a session's turn, too. */
+	watch_wake(w);
 }
 
 /* ---- reading ----------------------------------------------------------- */

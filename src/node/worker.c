@@ -72,6 +72,17 @@ bool worker_take(struct worker *w, int fd)
 	return true;
 }
 
+/*
+ * Does the session just wait for a command?  One that receives, sends, dumps
+ * or watches is not idle, however long that takes.
+ */
+static bool waits_for_command(const struct session *s)
+{
+	return atomic_load_explicit(&s->state, memory_order_relaxed) ==
+		       SESSION_READ &&
+	       s->dump == NULL;
+}
+
 /* Closes sessions that have sent no command for too long. */
 static void idle_fire(struct io_timer *t)
 {
@@ -85,7 +96,8 @@ static void idle_fire(struct io_timer *t)
 		uint32_t active_s = atomic_load_explicit(&s->active_s,
 							 memory_order_relaxed);
 
-		if (w->now_s > active_s && w->now_s - active_s > limit_s) {
+		if (waits_for_command(s) && w->now_s > active_s &&
+		    w->now_s - active_s > limit_s) {
 			worker_count(w, idle_kicks);
 			session_close(s, "idle_timeout");
 		}

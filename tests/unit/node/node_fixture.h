@@ -47,6 +47,11 @@ static inline void node_fixture_start(struct node_fixture *f)
 	if (f->node == NULL) {
 		fail_msg("node_new: %s", why);
 	}
+	if (f->tune_stall_ms != 0) {
+		f->node->control.stall_ms = f->tune_stall_ms;
+		f->node->control.watch_ms = f->tune_stall_ms / 4;
+	}
+	assert_int_equal(node_start(f->node), 0);
 	assert_int_equal(pthread_create(&f->thread, NULL, node_fixture_main, f),
 			 0);
 }
