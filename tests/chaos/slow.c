@@ -11,15 +11,14 @@
  * from its intended time: a stall cannot hide.
  *
  * Judged: during the mischief the probe's 99th percentile is at most twice
- * the quiet one. Quiet figures below two milliseconds count as two,
- * because the scheduler of two processors makes that much noise with three
- * programs on them. Up to five rounds are
- * run and the best one counts: a server that lets itself be held up fails
- * every one. A round during which other processes used more than a tenth of
- * the machine says nothing about a 99th percentile; when all rounds were so,
- * the medians are compared in its place. Memory never exceeds the limit by
- * more than a tenth plus a fixed base, and at the end the descriptors are
- * back.
+ * the quiet one. Quiet figures below two milliseconds count as two, because
+ * the scheduler of a small machine with three programs on it makes that much
+ * noise. Up to five rounds are run and the best one counts: a server that
+ * lets itself be held up fails every one. A round during which other
+ * processes used more than a tenth of the machine says nothing about a 99th
+ * percentile; when all rounds were so, the medians are compared in its place.
+ * Memory never exceeds the limit by more than a tenth plus a fixed base, and
+ * at the end the descriptors are back.
  */
 
 #include <errno.h>
