@@ -211,7 +211,8 @@ def rule_extra_words(request, dozo, unused):
     if words[0] in STORAGE and len(words) > most:
         return is_reply(STORED + rb"|" + CLIENT_ERROR
                         + rb"|SERVER_ERROR object too large for cache\r\n"
-                        + rb"|CLIENT_ERROR bad data chunk\r\n.*",
+                        + rb"|CLIENT_ERROR bad data chunk\r\n.*"
+                        + rb"|\(closed\)",
                         request, dozo)
     if words[0] in (b"incr", b"decr", b"touch") and len(words) > 4:
         return is_reply(rb"(\d+|NOT_FOUND|TOUCHED|CLIENT_ERROR [^\r]*)\r\n"
