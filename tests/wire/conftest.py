@@ -13,9 +13,6 @@ import pytest
 
 import server
 
-NO_DEBUG = "DOZO_DEBUG names no build with debug commands"
-NO_ORACLE = "no memcached binary for comparison (Debian: memcached)"
-
 
 def starter(kind, binary):
     started = []
@@ -49,7 +46,7 @@ def dozo():
 @pytest.fixture
 def debug_dozo():
     if server.debug_path() is None:
-        pytest.skip(NO_DEBUG)
+        pytest.skip(server.NO_DEBUG)
     start, stop = starter("dozo", server.debug_path())
     yield start
     stop()
@@ -58,7 +55,7 @@ def debug_dozo():
 @pytest.fixture
 def memcached():
     if server.memcached_path() is None:
-        pytest.skip(NO_ORACLE)
+        pytest.skip(server.NO_ORACLE)
     start, stop = starter("memcached", server.memcached_path())
     yield start
     stop()

@@ -21,6 +21,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+NO_DEBUG = "DOZO_DEBUG names no build with debug commands"
+NO_ORACLE = "no memcached binary for comparison (Debian: memcached)"
 START_S = 12.0
 STOP_S = 10.0
 REPLY_S = 10.0

@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-import conftest
 import differences
 import server
 import wirescript
@@ -84,7 +83,7 @@ def test_dozo(case, pool):
     if case.debug:
         binary = server.debug_path()
         if binary is None:
-            pytest.skip(conftest.NO_DEBUG)
+            pytest.skip(server.NO_DEBUG)
     failures = play(case, pool, "dozo", binary, server.REPLY_S / 2)
     assert not failures, "%s.wire\n%s" % (
         case.script, "\n".join(map(str, failures)))
@@ -133,7 +132,7 @@ def same(listed, got):
     "case", [case for case in CASES if not case.debug], ids=name_of)
 def test_memcached(case, pool):
     if server.memcached_path() is None:
-        pytest.skip(conftest.NO_ORACLE)
+        pytest.skip(server.NO_ORACLE)
     failures = play(case, pool, "memcached", server.memcached_path(),
                     ORACLE_REPLY_S)
     complaints = unlisted(case, failures,
