@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lines of fingerprints.
+ * The memory of keys that were evicted lately: lines of fingerprints.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 enum {
 	LINE_WORDS = 32, /* the first is the position of the next write */
 	LINE_BYTES = LINE_WORDS * 2,
-	BUCKETS_PER_LINE = 8,
+	BUCKETS_PER_LINE = 6,
 };
 
 /* Bits above the tag's; 0 is an empty place. */

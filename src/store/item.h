@@ -3,7 +3,7 @@
  * The form of an item inside a segment.  Nobody else knows it.
  *
  *	offset	bytes
- *	0	4	LSN of the last change, less the segment's base LSN, signed
+ *	0	4	LSN of the last change, less the segment's base, signed
  *	4	4	time of the last access
  *	8	1	length of the key; 0 marks a gap
  *	9	2	length of the value, low 16 bits
@@ -85,9 +85,6 @@ bool item_amendable(const char *raw, const struct item_view *v, unsigned extras,
 
 /* Changes times, LSN, cas and marks of an amendable item to those of `v`. */
 void item_amend(char *raw, const struct item_view *v, uint64_t base);
-
-/* Marks an access: fetched, and its time. */
-void item_mark_fetched(char *raw, uint32_t now);
 
 /*
  * Corrects a copy that was made byte by byte to another segment.  False: it

@@ -10,8 +10,8 @@
  *
  * Thread rule: fields are read and written under the key's shard lock once
  * the value is published, but for refs, exptime (read by the sweeper), hash,
- * and the waiting part, which the pool's lock guards.  The value's bytes do not change while
- * there is more than one reference.
+ * and the waiting part, which the pool's lock guards.  The value's bytes do
+ * not change while there is more than one reference.
  */
 #ifndef DOZO_STORE_LARGE_H
 #define DOZO_STORE_LARGE_H
