@@ -8,8 +8,8 @@
  *
  * It is made of lines of one cache line: a position and 31 fingerprints of 16
  * bits, each line a FIFO of its own, chosen by the same bits of the hash that
- * choose a bucket.  One line to eight buckets makes about half as many
- * fingerprints as items, at 1.1 bytes for each item.  A wrong answer (1 in
+ * choose a bucket.  One line to six buckets makes 0.7 fingerprints for each
+ * item, at 1.5 bytes.  A wrong answer (1 in
  * 2,000) puts an item into the wrong queue, no more.
  *
  * Thread rule: that of the shard's lock.

@@ -307,19 +307,6 @@ void item_amend(char *raw, const struct item_view *v, uint64_t base)
 	flags_store(raw, (flags & ~(unsigned)MARKS) | marks_of(v));
 }
 
-void item_mark_fetched(char *raw, uint32_t now)
-{
-	unsigned flags = flags_load(raw);
-
-	/* A hot item's cache line is not dirtied at each access. */
-	if ((flags & ITEM_FETCHED) == 0) {
-		flags_store(raw, flags | ITEM_FETCHED);
-	}
-	if (get_u32(raw + AT_ACCESSED) != now) {
-		put_u32(raw + AT_ACCESSED, now);
-	}
-}
-
 bool item_rebase(char *raw, uint64_t lsn, uint64_t base)
 {
 	unsigned flags = flags_load(raw);

@@ -40,11 +40,11 @@ enum queue_name { QUEUE_SMALL, QUEUE_MAIN, QUEUE_COUNT };
 enum segment_state { SEG_COLD, SEG_FREE, SEG_OPEN, SEG_SEALED, SEG_WALKED };
 
 /*
- * The limit holds at least twice as many segments as SEGMENTS_MIN asks for:
- * each context has two open ones, and the reserve is a few more, and these
- * should be about 1 % of the memory.
+ * More segments than SEGMENTS_MIN asks for: five contexts have ten open ones,
+ * half full on average, a few more are the reserve, and each context walks
+ * one.  Of 1,024 that is 1.5 %, of 256 it would be 6 %.
  */
-enum { SEGMENTS_AIM = 512 };
+enum { SEGMENTS_AIM = 1024 };
 
 /* A location in a segment is in units of two bytes; the top bit says large. */
 #define LOCATION_UNIT_SHIFT 1

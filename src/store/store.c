@@ -315,32 +315,34 @@ void store_close(struct store_entry *e)
 	lock_give(&shard->lock);
 }
 
-void entry_bump(struct store_entry *e)
-{
-	uint64_t *slot = e->slot;
-
-	state_count_access(slot);
-	e->item.fetched = true;
-	e->item.accessed = e->now;
-	if (location_is_large(slot_location(*slot))) {
-		large_amend(e->raw, &e->item);
-	} else {
-		item_mark_fetched(e->raw, e->now);
-	}
-}
-
-void entry_set_won(struct store_entry *e, bool won)
+static void write_item(struct store_entry *e)
 {
 	struct store *s = e->ctx->store;
 	uint64_t location = slot_location(*(uint64_t *)e->slot);
 
-	e->item.won = won;
 	if (location_is_large(location)) {
 		large_amend(e->raw, &e->item);
 	} else {
 		item_amend(e->raw, &e->item,
 			   s->pool.bases[pool_segment_of(&s->pool, location)]);
 	}
+}
+
+void entry_bump(struct store_entry *e)
+{
+	state_count_access(e->slot);
+	/* A hot item's cache line is not dirtied at each access. */
+	if (!e->item.fetched || e->item.accessed != e->now) {
+		e->item.fetched = true;
+		e->item.accessed = e->now;
+		write_item(e);
+	}
+}
+
+void entry_set_won(struct store_entry *e, bool won)
+{
+	e->item.won = won;
+	write_item(e);
 }
 
 void entry_remove(struct store_entry *e)

@@ -90,12 +90,12 @@ static bool rebuild(struct table *t, struct supply *s, uint32_t nbuckets)
 	return true;
 }
 
-/* Is it time to grow before one more is added?  At 0.92 of the slots. */
+/* Is it time to grow before one more is added?  At 0.94 of the slots. */
 static bool is_crowded(const struct table *t)
 {
 	uint64_t slots = (uint64_t)table_nbuckets(t) * BUCKET_SLOTS;
 
-	return (uint64_t)(t->count + 1) * 100 > slots * 92;
+	return (uint64_t)(t->count + 1) * 100 > slots * 94;
 }
 
 uint64_t *table_insert(struct table *t, struct supply *s, uint32_t tag,
@@ -103,7 +103,7 @@ uint64_t *table_insert(struct table *t, struct supply *s, uint32_t tag,
 {
 	uint32_t n = table_nbuckets(t);
 
-	if (is_crowded(t) && !rebuild(t, s, n + 1 + n / 16) &&
+	if (is_crowded(t) && !rebuild(t, s, n + 1 + n / 24) &&
 	    t->count == n * BUCKET_SLOTS) {
 		return NULL;
 	}

@@ -14,9 +14,8 @@
  *     (around the end), and all buckets from its home to the one before it
  *     are full.  So the first bucket that is not full ends a search.
  *
- * Growth by a sixteenth keeps between 0.87 and 0.92 of the slots in use: 8
- * bytes for each item become 9.0, and a search that fails looks into 1.5
- * buckets.
+ * Growth by a 24th keeps between 0.90 and 0.94 of the slots in use: 8 bytes
+ * for each item become 8.7.
  *
  * Pointers to slots hold until the next insert or removal.  Thread rule: that
  * of the shard's lock, but for table_prefetch().
