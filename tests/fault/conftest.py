@@ -23,9 +23,13 @@ class Target:
 
     def __init__(self, binary, flags):
         self.injector = injector.Injector()
-        self.server = server.Server(
-            os.environ.get("FAULT_TARGET", "dozo"), flags, binary=binary,
-            env=self.injector.env())
+        try:
+            self.server = server.Server(
+                os.environ.get("FAULT_TARGET", "dozo"), flags, binary=binary,
+                env=self.injector.env())
+        except BaseException:
+            self.injector.close()
+            raise
         self.connections = self.stat("curr_connections")
         self.descriptors = self.count_descriptors()
 
