@@ -4,6 +4,7 @@
  * once, so that lines of several threads do not mix.  If standard error is
  * gone or full, the line is lost: diagnostics never stop the server.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,9 +12,14 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/lock.h"
 
 /* Diagnostics come from places that carry no configuration. */
 static atomic_int diag_max = DIAG_NOTE;
+/* Standard error is one for the process, and so is who writes to it. */
+static struct lock diag_lock;
+/* Lines that were lost. */
+static _Atomic uint64_t diag_dropped;
 /* Whoever speaks does not know on which thread it runs. */
 static _Thread_local const char *diag_thread = "main";
 
@@ -75,6 +81,29 @@ static size_t put_head(char *line, size_t room, enum diag_level level)
 	return n;
 }
 
+/*
+ * Writes a line if it can be written at once.  A pipe that is ready takes
+ * PIPE_BUF bytes, more than a line, from one writer; so only one asks and
+ * writes at a time, and who comes meanwhile waits for it, which is short.
+ */
+static void put_line(const char *line, size_t n)
+{
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	lock_take(&diag_lock);
+	if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0 ||
+	    write(STDERR_FILENO, line, n) < 0) {
+		atomic_fetch_add_explicit(&diag_dropped, 1,
+					  memory_order_relaxed);
+	}
+	lock_give(&diag_lock);
+}
+
+uint64_t diag_lost(void)
+{
+	return atomic_load_explicit(&diag_dropped, memory_order_relaxed);
+}
+
 void diag(enum diag_level level, const char *format, ...)
 {
 	char line[1024];
@@ -90,7 +119,5 @@ void diag(enum diag_level level, const char *format, ...)
 		  sizeof(line) - 1 - n);
 	va_end(args);
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) < 0) {
-		return;
-	}
+	put_line(line, n);
 }

@@ -15,6 +15,7 @@
 #define DOZO_BASE_DIAG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum diag_level {
 	DIAG_ERROR, /* something failed for good */
@@ -31,6 +32,9 @@ int diag_verbosity(void);
 
 /* The calling thread's name in lines; kept by reference. */
 void diag_set_thread(const char *name);
+
+/* Lines that could not be written at once, and so were not. */
+uint64_t diag_lost(void);
 
 bool diag_shows(enum diag_level level);
 void diag(enum diag_level level, const char *format, ...)

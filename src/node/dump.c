@@ -156,7 +156,6 @@ void dump_continue(struct session *s)
 	struct dump *d = s->dump;
 	bool more = true;
 
-	d->lines.len = 0;
 	for (int i = 0; i < DUMP_TURN_SHARDS && more &&
 			d->lines.len < DUMP_TURN_BYTES && !d->lines.failed;
 	     i++) {
@@ -181,6 +180,8 @@ void dump_continue(struct session *s)
 		dump_free(s);
 		return;
 	}
+	/* Kept only for a turn: a slow client holds no more than its queue. */
+	buf_release(&d->lines);
 	output_push(s);
 	session_yield(s);
 }

@@ -16,6 +16,9 @@ struct session;
 
 enum dump_kind { DUMP_META, DUMP_MG, DUMP_SIZES };
 
+/* Walks at the same time; more are refused. */
+enum { DUMPS_MAX = 4 };
+
 /* False: no memory.  The first lines come with dump_continue(). */
 bool dump_start(struct session *s, enum dump_kind kind);
 

@@ -259,6 +259,10 @@ static void crawler_dump(struct session *s, const struct request *r,
 		output_reply(s, kind == DUMP_META ? REPLY_END : REPLY_EN);
 		return;
 	}
+	if (atomic_load(&n->dumps_running) >= DUMPS_MAX) {
+		answer(s, r, "BUSY currently processing crawler request");
+		return;
+	}
 	if (!dump_start(s, kind)) {
 		session_answer(s, r, REPLY_NO_MEMORY);
 		return;

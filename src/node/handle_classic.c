@@ -130,17 +130,11 @@ void handle_get(struct session *s, const struct request *r)
 {
 	struct span rest = r->keys;
 
-	/* A long get that was interrupted goes on where it was. */
-	rest.data += s->resume;
-	rest.len -= s->resume;
 	if (get_keys(s, &rest, r->cmd == CMD_GETS)) {
-		s->resume = 0;
 		output_reply(s, REPLY_END);
-		return;
+	} else {
+		session_put_off(s, rest);
 	}
-	s->resume = (size_t)(rest.data - r->keys.data);
-	output_push(s);
-	session_yield(s);
 }
 
 static void gat_one(struct session *s, const struct store_key *key,
@@ -177,18 +171,13 @@ void handle_gat(struct session *s, const struct request *r)
 	struct span word;
 	int done = 0;
 
-	rest.data += s->resume;
-	rest.len -= s->resume;
-	s->resume = 0;
 	while (text_next_key(&rest, &word)) {
 		struct store_key key = store_key(w->node->store, word.data,
 						 word.len);
 
 		gat_one(s, &key, exptime, r->cmd == CMD_GATS);
 		if (++done == KEYS_PER_TURN || output_pending(s) >= OUT_PAUSE) {
-			s->resume = (size_t)(rest.data - r->keys.data);
-			output_push(s);
-			session_yield(s);
+			session_put_off(s, rest);
 			return;
 		}
 	}
@@ -501,6 +490,7 @@ void handle_touch(struct session *s, const struct request *r)
 	log_lookup(s, &e, result == STORE_OK);
 	if (result == STORE_OK) {
 		session_depends(s, e.item.lsn);
+		entry_bump(&e);
 		worker_count(w, touch_hits);
 	} else {
 		worker_count(w, touch_misses);

@@ -31,15 +31,28 @@ static bool stands_before(const struct request *r, char a, char b)
 	return false;
 }
 
-/* The time of an item that N makes: the later of N and T in the line. */
+/*
+ * The time of an item that N makes: the later of N and T in the line, or, for
+ * a t that stands between them, the earlier.
+ */
 static uint32_t created_exptime(const struct session *s,
-				const struct request *r)
+				const struct request *r, bool earlier)
 {
-	bool by_t = meta_has(r, 'T') && stands_before(r, 'N', 'T');
+	bool by_t = meta_has(r, 'T') && stands_before(r, 'N', 'T') != earlier;
 
 	return exptime_from_wire(by_t ? r->meta.exptime :
 					r->meta.vivify_exptime,
 				 s->worker->now_s);
+}
+
+/* Its times, for a t in front of N and T, and between them. */
+static void fill_created(const struct session *s, const struct request *r,
+			 struct meta_result *m)
+{
+	m->created = true;
+	m->ttl_before_s = -1;
+	m->ttl_between_s = ttl_of(created_exptime(s, r, true),
+				  s->worker->now_s);
 }
 
 static void fill_from_item(struct session *s, struct meta_result *m,
@@ -120,12 +133,11 @@ static void mg_hit(struct session *s, const struct request *r,
 	}
 	fill_from_item(s, &m, e);
 	m.code = value ? META_VA : META_HD;
-	m.created = created;
 	m.stale = e->item.stale;
 	m.won_before = !created && e->item.won;
 	m.won = created || wins(s, r, e);
 	if (created) {
-		m.ttl_before_s = -1;
+		fill_created(s, r, &m);
 	}
 	if (put_line(s, r, &m) && value) {
 		output_value(s, e);
@@ -154,8 +166,9 @@ static bool mg_vivify(struct session *s, const struct request *r,
 	if (meta_has(r, 'E')) {
 		how.new_cas = r->meta.new_cas;
 	}
-	result = store_reserve(w->store, key, 0, 0, created_exptime(s, r),
-			       r->binkey, w->now_s, &w->reservation);
+	result = store_reserve(w->store, key, 0, 0,
+			       created_exptime(s, r, false), r->binkey,
+			       w->now_s, &w->reservation);
 	if (result == STORE_OK) {
 		result = store_commit(w->store, &w->reservation, &how, 0,
 				      w->now_s, &change);
@@ -262,6 +275,14 @@ static enum store_mode ms_mode(const struct request *r)
 	}
 }
 
+/* To append and prepend, a cas of 0 is no condition. */
+static bool ms_compares(const struct request *r)
+{
+	bool joins = r->meta.mode == 'A' || r->meta.mode == 'P';
+
+	return meta_has(r, 'C') && !(joins && r->meta.compare_cas == 0);
+}
+
 void meta_value_done(struct session *s, const struct request *r,
 		     struct reservation *res)
 {
@@ -272,7 +293,7 @@ void meta_value_done(struct session *s, const struct request *r,
 	};
 	struct commit how = {
 		.mode = ms_mode(r),
-		.compare = meta_has(r, 'C'),
+		.compare = ms_compares(r),
 		.compare_cas = r->meta.compare_cas,
 		.take_stale = meta_has(r, 'I'),
 	};
@@ -395,8 +416,7 @@ static struct delta ma_delta(const struct session *s, const struct request *r)
 	}
 	if (meta_has(r, 'N')) {
 		d.create_binkey = r->binkey;
-		d.create_exptime = exptime_from_wire(r->meta.vivify_exptime,
-						     now);
+		d.create_exptime = created_exptime(s, r, false);
 	}
 	return d;
 }
@@ -410,9 +430,8 @@ static void ma_answer(struct session *s, const struct request *r,
 
 	fill_from_item(s, &m, e);
 	session_depends(s, e->item.lsn);
-	m.created = created;
 	if (created) {
-		m.ttl_before_s = -1;
+		fill_created(s, r, &m);
 	}
 	m.code = meta_has(r, 'v') ? META_VA : META_HD;
 	m.value_len = (uint32_t)len;

@@ -84,7 +84,7 @@ static void retry_fire(struct io_timer *t)
 {
 	struct acceptor *a = list_entry(t, struct acceptor, retry);
 
-	if (at_limit(a->node)) {
+	if (!a->node->settings->maxconns_fast && at_limit(a->node)) {
 		wait_for_close(a);
 	} else {
 		acceptor_resume(a);

@@ -51,7 +51,8 @@ struct node {
 	_Atomic uint32_t connections;       /* open sessions */
 	_Atomic uint64_t total_connections; /* since start */
 	_Atomic uint64_t rejected_connections;
-	_Atomic uint64_t queued_bytes; /* unsent output of all sessions */
+	_Atomic uint64_t queued_bytes;    /* memory of all unsent output */
+	_Atomic uint64_t long_line_bytes; /* buffers of incomplete lines */
 	struct tuning tuning;
 	_Atomic uint64_t dumps_started;
 	_Atomic uint32_t dumps_running;

@@ -184,7 +184,7 @@ static void queue_add(struct session *s, struct output_queued *q)
 	*s->queue_end = q;
 	s->queue_end = &q->next;
 	s->queued += q->len;
-	atomic_fetch_add_explicit(&s->worker->node->queued_bytes, q->len,
+	atomic_fetch_add_explicit(&s->worker->node->queued_bytes, q->charged,
 				  memory_order_relaxed);
 }
 
@@ -197,7 +197,7 @@ static void queue_free_head(struct session *s)
 		s->queue_end = &s->queue;
 	}
 	s->queued -= q->len - q->sent;
-	atomic_fetch_sub_explicit(&s->worker->node->queued_bytes, q->len,
+	atomic_fetch_sub_explicit(&s->worker->node->queued_bytes, q->charged,
 				  memory_order_relaxed);
 	if (q->loan != NULL) {
 		large_return(s->worker->node->store, q->loan);
@@ -219,6 +219,7 @@ static bool queue_part(struct session *s, struct output_part *p, size_t skip)
 	q->len = p->len - skip;
 	q->sent = 0;
 	q->charged = charged;
+	q->need = s->need;
 	if (p->loan != NULL) {
 		q->data = p->data + skip;
 		p->loan = NULL;
@@ -230,14 +231,20 @@ static bool queue_part(struct session *s, struct output_part *p, size_t skip)
 	return true;
 }
 
-/* -o read_buf_mem_limit: a cap on what all sessions hold unsent. */
+/*
+ * A cap on what all sessions hold unsent: -o read_buf_mem_limit, or half of
+ * the memory.
+ */
 static bool over_response_limit(const struct session *s)
 {
-	const struct node *n = s->worker->node;
+	struct node *n = s->worker->node;
 	uint64_t limit = n->settings->read_buf_limit;
 
-	return limit != 0 && atomic_load_explicit(&n->queued_bytes,
-						  memory_order_relaxed) > limit;
+	if (limit == 0) {
+		limit = budget_limit(store_budget(n->store)) / 2;
+	}
+	return atomic_load_explicit(&n->queued_bytes, memory_order_relaxed) >
+	       limit;
 }
 
 static void mark_broken_for_memory(struct session *s)
@@ -265,7 +272,7 @@ static void queue_rest(struct session *s, size_t sent)
 		part_release(s, p);
 	}
 	output_reset(o);
-	if (over_response_limit(s)) {
+	if (s->queue != NULL && over_response_limit(s)) {
 		mark_broken_for_memory(s);
 	}
 }
@@ -304,6 +311,7 @@ void output_push(struct session *s)
 	close_open_part(o);
 	if (o->count == 0) {
 		output_reset(o);
+		s->need = 0;
 		return;
 	}
 	if (!gate_passes(s->worker->gate, s->need)) {
@@ -312,6 +320,7 @@ void output_push(struct session *s)
 		sent = send_parts(s);
 	}
 	queue_rest(s, sent);
+	s->need = 0;
 }
 
 static void drain_sent(struct session *s, size_t sent)
@@ -330,24 +339,35 @@ static void drain_sent(struct session *s, size_t sent)
 	}
 }
 
+/* The front of the queue that the gate lets pass; its bytes in *offered. */
+static int sendable_parts(const struct session *s, struct iovec *iov,
+			  size_t *offered)
+{
+	int count = 0;
+
+	*offered = 0;
+	for (struct output_queued *q = s->queue;
+	     q != NULL && count < SEND_PARTS_MAX &&
+	     gate_passes(s->worker->gate, q->need);
+	     q = q->next) {
+		iov[count].iov_base = (void *)(uintptr_t)(q->data + q->sent);
+		iov[count].iov_len = q->len - q->sent;
+		*offered += iov[count++].iov_len;
+	}
+	return count;
+}
+
 void output_drain(struct session *s)
 {
 	while (s->queue != NULL && !s->broken) {
 		struct iovec iov[SEND_PARTS_MAX];
-		size_t offered = 0;
-		int count = 0;
+		size_t offered;
+		int count = sendable_parts(s, iov, &offered);
 		long sent;
 
-		if (!gate_passes(s->worker->gate, s->need)) {
+		if (count == 0) {
 			hold(s);
 			return;
-		}
-		for (struct output_queued *q = s->queue;
-		     q != NULL && count < SEND_PARTS_MAX; q = q->next) {
-			iov[count].iov_base =
-				(void *)(uintptr_t)(q->data + q->sent);
-			iov[count].iov_len = q->len - q->sent;
-			offered += iov[count++].iov_len;
 		}
 		sent = io_send(&s->stream, iov, count);
 		if (sent < 0) {

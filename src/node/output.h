@@ -58,6 +58,7 @@ struct output_queued {
 	size_t len;
 	size_t sent;
 	size_t charged;
+	uint64_t need; /* leaves when the gate has passed this LSN */
 	char bytes[];
 };
 

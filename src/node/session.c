@@ -31,7 +31,7 @@
 /* The first byte of a request in the binary protocol. */
 enum { BINARY_MAGIC = 0x80, BINARY_HEADER = 24 };
 
-/* A line that is still incomplete may take this part of the memory limit. */
+/* Lines that are still incomplete may take this part of the memory limit. */
 enum { LINE_SHARE = 8 };
 
 static const struct io_stream_ops session_ops;
@@ -61,8 +61,31 @@ void session_dealloc(struct session *s, void *memory, size_t bytes)
 	}
 }
 
+/* Buffers for long lines, of all sessions together. */
+static void count_long(struct session *s, size_t cap, bool more)
+{
+	_Atomic uint64_t *sum = &s->worker->node->long_line_bytes;
+
+	if (cap > RECV_BUF_SIZE && more) {
+		atomic_fetch_add_explicit(sum, cap, memory_order_relaxed);
+	} else if (cap > RECV_BUF_SIZE) {
+		atomic_fetch_sub_explicit(sum, cap, memory_order_relaxed);
+	}
+}
+
+static bool too_many_long(const struct session *s, size_t cap)
+{
+	uint64_t sum = atomic_load_explicit(&s->worker->node->long_line_bytes,
+					    memory_order_relaxed);
+
+	return cap > RECV_BUF_SIZE &&
+	       sum + cap > budget_limit(session_budget(s)) / LINE_SHARE +
+				   2 * RECV_BUF_SIZE;
+}
+
 static void in_release(struct session *s)
 {
+	count_long(s, s->in_cap, false);
 	session_dealloc(s, s->in, s->in_cap);
 	s->in = NULL;
 	s->in_len = 0;
@@ -77,8 +100,7 @@ static bool in_reserve(struct session *s, size_t cap)
 	if (cap <= s->in_cap) {
 		return true;
 	}
-	if (cap >
-	    budget_limit(session_budget(s)) / LINE_SHARE + RECV_BUF_SIZE) {
+	if (too_many_long(s, cap)) {
 		return false;
 	}
 	bigger = session_alloc(s, cap);
@@ -88,6 +110,8 @@ static bool in_reserve(struct session *s, size_t cap)
 	if (s->in_len > 0) {
 		memcpy(bigger, s->in, s->in_len);
 	}
+	count_long(s, cap, true);
+	count_long(s, s->in_cap, false);
 	session_dealloc(s, s->in, s->in_cap);
 	s->in = bigger;
 	s->in_cap = cap;
@@ -176,6 +200,12 @@ static void session_free(struct io_msg *m)
 	free(list_entry(m, struct session, free_msg));
 }
 
+static void drop_long_get(struct session *s)
+{
+	session_dealloc(s, s->long_get, sizeof(*s->long_get));
+	s->long_get = NULL;
+}
+
 static void pending_release(struct session *s)
 {
 	session_dealloc(s, s->pending,
@@ -187,6 +217,7 @@ static void session_release(struct session *s)
 {
 	output_drop(s);
 	in_release(s);
+	drop_long_get(s);
 	if (s->pending != NULL) {
 		store_abort(s->worker->store, &s->pending->reservation);
 		pending_release(s);
@@ -371,7 +402,9 @@ static bool must_stop(struct session *s)
 		return false;
 	}
 	worker_count(w, conn_yields);
-	if (!io_loop_has_ready(w->loop)) {
+	/* What has become ready since is seen only when the loop looks. */
+	if (w->refills_left > 0 && !io_loop_has_ready(w->loop)) {
+		w->refills_left--;
 		w->turn_left = w->node->settings->reqs_per_turn;
 		return false;
 	}
@@ -379,14 +412,84 @@ static bool must_stop(struct session *s)
 	return true;
 }
 
+void session_put_off(struct session *s, struct span rest)
+{
+	s->worker->rest = rest;
+	s->worker->put_off = true;
+	output_push(s);
+	session_yield(s);
+}
+
+/* Keeps where a get has stopped; its line begins at `line`. */
+static void keep_long_get(struct session *s, const struct request *r,
+			  const char *line, size_t line_len)
+{
+	struct span rest = s->worker->rest;
+
+	if (s->long_get == NULL) {
+		s->long_get = session_alloc(s, sizeof(*s->long_get));
+	}
+	if (s->long_get == NULL) {
+		s->broken = true;
+		return;
+	}
+	*s->long_get = (struct long_get){
+		.cmd = r->cmd,
+		.exptime = r->exptime,
+		.line_len = line_len,
+		.keys_at = (size_t)(rest.data - line),
+		.keys_len = rest.len,
+	};
+}
+
+/* Runs a request without a value; false if it stopped on the way. */
+static bool run_request(struct session *s, const struct request *r,
+			const char *line, size_t line_len)
+{
+	s->worker->put_off = false;
+	dispatch(s, r);
+	if (s->worker->put_off) {
+		keep_long_get(s, r, line, line_len);
+		return false;
+	}
+	return true;
+}
+
+static void count_request(struct session *s)
+{
+	s->worker->turn_left--;
+	atomic_store_explicit(&s->active_s, s->worker->now_s,
+			      memory_order_relaxed);
+}
+
+/* Goes on with a get; its line's length when it is done, else 0. */
+static size_t continue_get(struct session *s, const char *line)
+{
+	struct request *r = &s->worker->request;
+	const struct long_get g = *s->long_get;
+
+	r->cmd = g.cmd;
+	r->exptime = g.exptime;
+	r->noreply = false;
+	r->keys = (struct span){ line + g.keys_at, g.keys_len };
+	if (!run_request(s, r, line, g.line_len)) {
+		return 0;
+	}
+	drop_long_get(s);
+	count_request(s);
+	return g.line_len;
+}
+
 /* One line, and with it perhaps a value.  Returns the bytes consumed; 0 when
- * the request is incomplete or not to be run now. */
+ * the request is incomplete or has stopped on the way. */
 static size_t run_line(struct session *s, const char *data, size_t len)
 {
-	struct worker *w = s->worker;
-	struct request *r = &w->request;
+	struct request *r = &s->worker->request;
 	struct parsed p;
 
+	if (s->long_get != NULL) {
+		return continue_get(s, data);
+	}
 	switch (text_parse(data, len, &s->scanned, r, &p)) {
 	case PARSE_MORE:
 		return 0;
@@ -398,28 +501,25 @@ static size_t run_line(struct session *s, const char *data, size_t len)
 		s->swallow = p.swallow;
 		break;
 	case PARSE_OK:
+		s->scanned = 0;
 		if (command_table[r->cmd].flags & CF_VALUE) {
 			p.consumed += run_value(s, r, data, p.consumed,
 						data + p.consumed,
 						len - p.consumed);
-		} else {
-			dispatch(s, r);
-			if (s->resume != 0) {
-				s->scanned = 0;
-				return 0;
-			}
+		} else if (!run_request(s, r, data, p.consumed)) {
+			return 0;
 		}
 		break;
 	}
 	s->scanned = 0;
-	w->turn_left--;
-	atomic_store_explicit(&s->active_s, w->now_s, memory_order_relaxed);
+	count_request(s);
 	return p.consumed;
 }
 
 /* Consumes what it can of `len` bytes; returns how many. */
 static size_t process(struct session *s, const char *data, size_t len)
 {
+	struct worker *w = s->worker;
 	size_t at = 0;
 
 	while (at < len && !s->broken) {
@@ -441,6 +541,7 @@ static size_t process(struct session *s, const char *data, size_t len)
 			break;
 		} else if (!s->authenticated) {
 			n = auth_input(s, data + at, len - at);
+			w->turn_left--;
 		} else {
 			n = run_line(s, data + at, len - at);
 		}
@@ -601,11 +702,8 @@ static void session_again(struct io_stream *stream)
 	}
 }
 
-static void session_sendable(struct io_stream *stream)
+void session_drained(struct session *s)
 {
-	struct session *s = session_of(stream);
-
-	worker_begin_turn(s->worker);
 	output_drain(s);
 	if (s->watcher != NULL && !s->broken) {
 		watch_read(s);
@@ -615,6 +713,14 @@ static void session_sendable(struct io_stream *stream)
 		session_yield(s);
 	}
 	session_end_turn(s);
+}
+
+static void session_sendable(struct io_stream *stream)
+{
+	struct session *s = session_of(stream);
+
+	worker_begin_turn(s->worker);
+	session_drained(s);
 }
 
 static void session_ended(struct io_stream *stream, int error)

@@ -41,6 +41,18 @@ struct pending {
 	char line[];
 };
 
+/*
+ * A get that has answered some of its keys, at the start of what is kept: its
+ * line is not parsed again for each piece.
+ */
+struct long_get {
+	enum command cmd;
+	int32_t exptime;
+	size_t line_len;
+	size_t keys_at; /* in the line: keys that are not answered yet */
+	size_t keys_len;
+};
+
 struct session {
 	struct io_stream stream; /* first: the loop gives it back */
 	struct worker *worker;
@@ -53,9 +65,9 @@ struct session {
 	size_t in_len;
 	size_t in_cap;
 	size_t scanned; /* of them known to hold no newline */
-	size_t resume;  /* of a long get: bytes of its line answered */
+	struct long_get *long_get;
 	uint64_t swallow;
-	uint64_t need; /* the LSN its composed replies depend on */
+	uint64_t need; /* the LSN that what is composed depends on */
 	struct pending *pending;
 	struct dump *dump;
 	struct watcher *watcher;
@@ -82,6 +94,12 @@ void session_close(struct session *s, const char *reason);
 /* Ends a turn that began outside the stream's own operations: sends what was
  * composed, closes what is to be closed. */
 void session_end_turn(struct session *s);
+
+/* A get stops here: `rest` are its keys that are not answered yet. */
+void session_put_off(struct session *s, struct span rest);
+
+/* Its queue has become shorter: goes on with what waited for that. */
+void session_drained(struct session *s);
 
 /* Puts off the rest of the session's work: until its output has gone, if
  * there is much, else behind the sessions that wait for a turn. */

@@ -167,6 +167,7 @@ static void show_dozo(struct session *s, const struct request *r)
 	stat_number(s, "loop_messages", figures.loop_messages);
 	stat_number(s, "loop_guard_closed", figures.loop_guard_closed);
 	stat_number(s, "watchdog_stalls", figures.watchdog_stalls);
+	stat_number(s, "diagnostics_lost", diag_lost());
 	for (uint32_t i = 0; i < n->worker_count; i++) {
 		output_printf(s, "STAT worker:%u:sessions %u\r\n", i,
 			      atomic_load(&n->workers[i].session_count));
@@ -354,7 +355,8 @@ static void show_sizes(struct session *s, const struct request *r)
 	if (!s->worker->node->settings->track_sizes) {
 		stat_text(s, "sizes_status", "disabled");
 		output_reply(s, REPLY_END);
-	} else if (!dump_start(s, DUMP_SIZES)) {
+	} else if (atomic_load(&s->worker->node->dumps_running) >= DUMPS_MAX ||
+		   !dump_start(s, DUMP_SIZES)) {
 		output_reply(s, REPLY_NO_MEMORY_STATS);
 	} else {
 		dump_continue(s);
@@ -521,6 +523,7 @@ static const struct {
 
 void handle_stats(struct session *s, const struct request *r)
 {
+	worker_spend_turn(s->worker);
 	if (r->word_count == 1) {
 		show_general(s, r);
 		return;

@@ -16,7 +16,7 @@
 #include "node/session.h"
 #include "node/worker.h"
 
-enum { IDLE_CHECK_MS = 1000 };
+enum { IDLE_CHECK_MS = 1000, REFILLS_PER_TURN = 8 };
 
 /* A connection on its way from the acceptor to its worker. */
 struct handover {
@@ -29,6 +29,7 @@ void worker_begin_turn(struct worker *w)
 {
 	w->now_s = store_clock_s(&w->node->clock, io_loop_now_ms(w->loop));
 	w->turn_left = w->node->settings->reqs_per_turn;
+	w->refills_left = REFILLS_PER_TURN;
 }
 
 static void refuse(struct worker *w, int fd, const char *why)
@@ -120,8 +121,7 @@ static void gate_run(struct io_msg *m)
 	while ((link = list_pop_head(&held)) != NULL) {
 		struct session *s = list_entry(link, struct session, held_link);
 
-		output_drain(s);
-		session_end_turn(s);
+		session_drained(s);
 	}
 }
 

@@ -51,9 +51,12 @@ struct worker {
 	struct list sessions;
 	_Atomic uint32_t session_count;
 
-	struct list held;   /* sessions whose replies wait at the gate */
-	uint32_t now_s;     /* the store's time in this turn */
-	uint32_t turn_left; /* commands that the turn may still run */
+	struct list held;      /* sessions whose replies wait at the gate */
+	uint32_t now_s;        /* the store's time in this turn */
+	uint32_t turn_left;    /* commands that the turn may still run */
+	uint32_t refills_left; /* how often it may have more if nobody waits */
+	bool put_off;          /* the command stopped on the way, at `rest` */
+	struct span rest;
 	bool stopping;
 	struct io_timer idle_timer;
 	struct io_msg stop_msg;
@@ -86,5 +89,12 @@ bool worker_take(struct worker *w, int fd);
 
 /* Reads the time for a turn; called first in every turn of a session. */
 void worker_begin_turn(struct worker *w);
+
+/* The present command is a long one: others have their turn after it. */
+static inline void worker_spend_turn(struct worker *w)
+{
+	w->turn_left = 1;
+	w->refills_left = 0;
+}
 
 #endif

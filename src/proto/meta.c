@@ -374,8 +374,10 @@ size_t meta_put_line(char *to, const struct request *r,
 		     const struct meta_result *m)
 {
 	uint64_t answered = answered_flags(r, m) & r->meta.given;
-	bool changes_time = meta_has(r, 'T') || m->created;
-	int64_t ttl_s = changes_time ? m->ttl_before_s : m->ttl_s;
+	/* Flags that set the time and are still to come. */
+	int setters = (meta_has(r, 'T') ? 1 : 0) +
+		      (m->created && meta_has(r, 'N') ? 1 : 0);
+	int64_t ttl_s = setters > 0 ? m->ttl_before_s : m->ttl_s;
 	char *at;
 
 	if (is_hidden(r, m->code)) {
@@ -388,7 +390,7 @@ size_t meta_put_line(char *to, const struct request *r,
 		if ((answered & meta_bit(f->letter)) != 0) {
 			at = put_flag(at, f, r, m, ttl_s);
 		} else if (sets_time(f, m)) {
-			ttl_s = m->ttl_s;
+			ttl_s = --setters > 0 ? m->ttl_between_s : m->ttl_s;
 		}
 	}
 	if (r->cmd == CMD_MG && m->has_item) {

@@ -69,10 +69,11 @@ struct meta_result {
 	const char *key;    /* as stored; NULL for the request's own */
 	uint32_t value_len; /* of VA and of s; for ms even without an item */
 	uint32_t cflags;
-	uint32_t idle_s;      /* of l */
-	int64_t ttl_before_s; /* of t in front of T or N; -1 for none */
-	int64_t ttl_s;        /* of t elsewhere; -1 for none */
-	uint64_t cas;         /* for ms even without an item: 0 */
+	uint32_t idle_s;       /* of l */
+	int64_t ttl_before_s;  /* of t in front of T or N; -1 for none */
+	int64_t ttl_between_s; /* of t between N and T, if both set it */
+	int64_t ttl_s;         /* of t elsewhere; -1 for none */
+	uint64_t cas;          /* for ms even without an item: 0 */
 };
 
 /*
