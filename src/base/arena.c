@@ -41,4 +41,5 @@ void arena_drop(void *at, size_t bytes)
 {
 	/* Locked pages cannot be dropped; they stay, and stay usable. */
 	(void)madvise(at, bytes, MADV_DONTNEED);
+	(void)madvise(at, bytes, MADV_NOHUGEPAGE);
 }

@@ -27,7 +27,10 @@ void arena_unmap(void *at, size_t bytes);
 /* Asks for huge pages behind a mapping; a wish only. */
 void arena_want_huge(void *at, size_t bytes);
 
-/* Gives the memory of a part back and keeps its addresses. */
+/*
+ * Gives the memory of a part back and keeps its addresses.  The kernel will
+ * not put a huge page over the hole, which would fill it again unasked.
+ */
 void arena_drop(void *at, size_t bytes);
 
 #endif

@@ -49,9 +49,8 @@ enum {
 #define SEGMENTS_MIN 256
 
 /* Sessions. */
-#define RECV_BUF_SIZE (64 * KIB)  /* a worker's receive buffer */
-#define OUT_CHUNK_SIZE (16 * KIB) /* unit of a session's output */
-#define OUT_PAUSE (256 * KIB)     /* unsent output that pauses reading */
+#define RECV_BUF_SIZE (64 * KIB) /* a worker's receive buffer */
+#define OUT_PAUSE (256 * KIB)    /* unsent output that pauses reading */
 
 enum {
 	REQS_PER_TURN_DEFAULT = 20,
@@ -64,7 +63,6 @@ enum {
 
 static_assert(KEY_MAX < 256, "a key's length is one byte in an item");
 static_assert(LINE_MAX_PENDING > 3 * KEY_MAX, "a line holds key and flags");
-static_assert(LINE_MAX_PENDING < OUT_CHUNK_SIZE, "a reply fits a chunk");
 static_assert(SEGMENT_SIZE_MAX / 4 <= (1 << 18),
 	      "a value length in a segment has 18 bits");
 

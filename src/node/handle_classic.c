@@ -186,10 +186,7 @@ void handle_gat(struct session *s, const struct request *r)
 
 /* ---- storage ----------------------------------------------------------- */
 
-/*
- * "Too large" as memcached reckons it.  The set command then takes the old
- * item away, so that nobody reads it for the refused one.
- */
+/* "Too large" as memcached reckons it. */
 static bool too_large(const struct session *s, const struct request *r,
 		      uint64_t value_len)
 {
@@ -250,32 +247,50 @@ static uint32_t request_exptime(const struct session *s,
 	return exptime_from_wire(wire, s->worker->now_s);
 }
 
+/*
+ * A value that is not to be stored: answers why.  What a set would have
+ * replaced goes, so that nobody reads it for the refused one.
+ */
+static void refuse_value(struct session *s, const struct request *r,
+			 enum reply why)
+{
+	struct worker *w = s->worker;
+	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct change change;
+
+	log_store(s, r, why == REPLY_TOO_LARGE ? "too_large" : "no_memory",
+		  request_exptime(s, r), r->value_len);
+	session_answer(s, r, why);
+	if (replaces(r) && store_remove(w->store, &key, false, 0, w->now_s,
+					&change) == STORE_OK) {
+		session_depends(s, change.lsn);
+	}
+}
+
+void value_no_memory(struct session *s, const struct request *r)
+{
+	worker_count(s->worker, store_no_memory);
+	refuse_value(s, r, REPLY_NO_MEMORY_STORE);
+}
+
 bool value_begin(struct session *s, const struct request *r,
 		 struct reservation *out)
 {
 	struct worker *w = s->worker;
 	struct store_key key = store_key(w->node->store, r->key, r->key_len);
-	uint32_t exptime = request_exptime(s, r);
-	struct change change;
 
 	if (too_large(s, r, r->value_len)) {
 		worker_count(w, store_too_large);
-		log_store(s, r, "too_large", exptime, r->value_len);
-		session_answer(s, r, REPLY_TOO_LARGE);
-	} else if (store_reserve(w->store, &key, r->value_len, r->cflags,
-				 exptime, r->binkey, w->now_s,
-				 out) == STORE_OK) {
-		return true;
-	} else {
-		worker_count(w, store_no_memory);
-		log_store(s, r, "no_memory", exptime, r->value_len);
-		session_answer(s, r, REPLY_NO_MEMORY_STORE);
+		refuse_value(s, r, REPLY_TOO_LARGE);
+		return false;
 	}
-	if (replaces(r) && store_remove(w->store, &key, false, 0, w->now_s,
-					&change) == STORE_OK) {
-		session_depends(s, change.lsn);
+	if (store_reserve(w->store, &key, r->value_len, r->cflags,
+			  request_exptime(s, r), r->binkey, w->now_s,
+			  out) != STORE_OK) {
+		value_no_memory(s, r);
+		return false;
 	}
-	return false;
+	return true;
 }
 
 void value_bad_end(struct session *s, const struct request *r,

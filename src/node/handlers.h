@@ -30,6 +30,9 @@ void dispatch(struct session *s, const struct request *r);
 bool value_begin(struct session *s, const struct request *r,
 		 struct reservation *out);
 
+/* There is no memory to go on receiving it: answers. */
+void value_no_memory(struct session *s, const struct request *r);
+
 /* The value has arrived and ended well: runs the command. */
 void value_done(struct session *s, const struct request *r,
 		struct reservation *res);

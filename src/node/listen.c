@@ -122,6 +122,7 @@ static void accepted(struct io_listener *l, int fd,
 
 	(void)peer;
 	(void)peer_len;
+	a->starving = false;
 	if (at_limit(n)) {
 		turn_away(n, fd);
 		return;
@@ -144,7 +145,8 @@ static void starved(struct io_listener *l, int error)
 {
 	struct acceptor *a = ((struct acceptor_listener *)(void *)l)->acceptor;
 
-	if (!a->paused) {
+	if (!a->starving) {
+		a->starving = true;
 		diag(DIAG_WARN, "accept: %s: no new connections for a while",
 		     strerror(error));
 	}

@@ -7,8 +7,8 @@
  * accepting until a session has ended.  Without descriptors or memory it
  * stops as well, and tries again after a while; nobody spins.
  *
- * Thread rule: the main thread, but for acceptor_session_closed() and
- * acceptor_figures(), which any thread may call.  Other threads never touch
+ * Thread rule: the main thread, but for acceptor_session_closed(),
+ * which any thread may call.  Other threads never touch
  * the listeners: they leave a message.
  */
 #ifndef DOZO_NODE_LISTEN_H
@@ -38,6 +38,7 @@ struct acceptor {
 	int count; /* of listeners; does not change once threads run */
 	uint32_t next_worker;
 	bool paused;
+	bool starving; /* said so, and nothing has been accepted since */
 	uint64_t paused_at_us;
 	struct io_timer retry;
 	struct io_msg resume_msg;

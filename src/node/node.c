@@ -272,13 +272,14 @@ int node_start(struct node *n)
 
 static void stop_threads(struct node *n)
 {
+	/* First who may signal the others. */
+	control_stop(&n->control);
 	for (uint32_t i = 0; i < n->worker_count; i++) {
 		worker_stop(&n->workers[i]);
 	}
 	for (uint32_t i = 0; i < n->worker_count; i++) {
 		worker_join(&n->workers[i]);
 	}
-	control_stop(&n->control);
 }
 
 int node_run(struct node *n)

@@ -22,7 +22,7 @@
 
 /* What output_prepare() leaves free: any reply line and a small value. */
 #define ROOM_MIN (8 * KIB)
-enum { PARTS_PER_REPLY = 4, SEND_PARTS_MAX = OUTPUT_PARTS };
+enum { PARTS_PER_REPLY = 4 };
 
 bool output_init(struct output *o)
 {
@@ -108,6 +108,12 @@ static void add_part(struct output *o, struct output_part p)
 	o->total += p.len;
 }
 
+static void mark_broken_for_memory(struct session *s)
+{
+	s->broken = true;
+	worker_count(s->worker, response_obj_oom);
+}
+
 void output_bytes(struct session *s, const char *data, size_t len)
 {
 	struct output *o = output_of(s);
@@ -120,8 +126,7 @@ void output_bytes(struct session *s, const char *data, size_t len)
 	}
 	heap = malloc(len);
 	if (heap == NULL) {
-		s->broken = true;
-		worker_count(s->worker, response_obj_oom);
+		mark_broken_for_memory(s);
 		return;
 	}
 	memcpy(heap, data, len);
@@ -247,12 +252,6 @@ static bool over_response_limit(const struct session *s)
 	       limit;
 }
 
-static void mark_broken_for_memory(struct session *s)
-{
-	s->broken = true;
-	worker_count(s->worker, response_obj_oom);
-}
-
 /* Queues all parts but the first `sent` bytes. */
 static void queue_rest(struct session *s, size_t sent)
 {
@@ -347,7 +346,7 @@ static int sendable_parts(const struct session *s, struct iovec *iov,
 
 	*offered = 0;
 	for (struct output_queued *q = s->queue;
-	     q != NULL && count < SEND_PARTS_MAX &&
+	     q != NULL && count < OUTPUT_PARTS &&
 	     gate_passes(s->worker->gate, q->need);
 	     q = q->next) {
 		iov[count].iov_base = (void *)(uintptr_t)(q->data + q->sent);
@@ -360,7 +359,7 @@ static int sendable_parts(const struct session *s, struct iovec *iov,
 void output_drain(struct session *s)
 {
 	while (s->queue != NULL && !s->broken) {
-		struct iovec iov[SEND_PARTS_MAX];
+		struct iovec iov[OUTPUT_PARTS];
 		size_t offered;
 		int count = sendable_parts(s, iov, &offered);
 		long sent;

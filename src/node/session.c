@@ -77,10 +77,11 @@ static bool too_many_long(const struct session *s, size_t cap)
 {
 	uint64_t sum = atomic_load_explicit(&s->worker->node->long_line_bytes,
 					    memory_order_relaxed);
+	uint64_t own = s->in_cap > RECV_BUF_SIZE ? s->in_cap : 0;
 
 	return cap > RECV_BUF_SIZE &&
-	       sum + cap > budget_limit(session_budget(s)) / LINE_SHARE +
-				   2 * RECV_BUF_SIZE;
+	       sum - own + cap > budget_limit(session_budget(s)) / LINE_SHARE +
+					 2 * RECV_BUF_SIZE;
 }
 
 static void in_release(struct session *s)
@@ -131,14 +132,25 @@ static void out_of_read_memory(struct session *s)
 	s->closing = true;
 }
 
-/* Keeps `len` unconsumed bytes at `data`, which may lie in s->in. */
+/*
+ * Keeps `len` unconsumed bytes at `data`, which may lie in s->in.  A buffer
+ * that was made for a long line does not stay for a short rest.
+ */
 static void in_keep(struct session *s, const char *data, size_t len)
 {
+	bool inside = s->in != NULL && data >= s->in &&
+		      data < s->in + s->in_cap;
+
 	if (len == 0) {
 		in_release(s);
 		return;
 	}
-	if (s->in != NULL && data >= s->in && data < s->in + s->in_cap) {
+	if (inside && s->in_cap > RECV_BUF_SIZE && len <= RECV_BUF_SIZE / 2) {
+		data = memcpy(s->worker->recv_buf, data, len);
+		in_release(s);
+		inside = false;
+	}
+	if (inside) {
 		if (data != s->in) {
 			memmove(s->in, data, len);
 		}
@@ -290,8 +302,7 @@ static void value_postpone(struct session *s, const struct request *r,
 	s->pending = p;
 	return;
 refuse:
-	worker_count(s->worker, store_no_memory);
-	session_answer(s, r, REPLY_NO_MEMORY_STORE);
+	value_no_memory(s, r);
 	s->swallow = (uint64_t)r->value_len - filled + 2;
 }
 

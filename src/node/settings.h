@@ -42,7 +42,6 @@ struct settings {
 	bool huge_pages;         /* -L */
 	bool lock_memory;        /* -k */
 	uint64_t read_buf_limit; /* -o read_buf_mem_limit, bytes; 0: none */
-	uint64_t resp_obj_limit; /* -o resp_obj_mem_limit, bytes; 0: none */
 
 	/* What is allowed. */
 	bool flush_enabled;    /* not -F */

@@ -54,8 +54,9 @@ static uint64_t power_level(uint64_t slots)
 void stats_read(struct node *n, uint32_t now_s, struct stats_figures *out)
 {
 	memset(out, 0, sizeof(*out));
-	sum_workers(n, out);
+	/* First the base: what is read later is not below it. */
 	subtract_base(n, out);
+	sum_workers(n, out);
 	store_stats(n->store, &out->store);
 	watch_totals(&n->watch, &out->watch);
 	getrusage(RUSAGE_SELF, &out->usage);

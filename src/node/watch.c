@@ -19,8 +19,6 @@
 /* A line: a key of 250 bytes in percent-encoding, and the rest. */
 enum { LINE_ROOM = 3 * KEY_MAX + 512, SKIP_ROOM = 40 };
 
-static_assert((int)WATCH_SLOTS == (int)WATCHERS_MAX, "one limit, two names");
-
 /* ---- writing ----------------------------------------------------------- */
 
 /* Says how many lines were lost, when there is room again. */
@@ -70,7 +68,7 @@ static void event(struct watch *watch, enum watch_kind kind, const char *format,
 			 args);
 	va_end(args);
 	check(tail > 0 && head + tail < (int)sizeof(line));
-	for (int i = 0; i < WATCH_SLOTS; i++) {
+	for (int i = 0; i < WATCHERS_MAX; i++) {
 		struct watcher *to = &watch->watchers[i];
 
 		if (to->session != NULL && (to->kinds & kind) != 0) {
@@ -243,7 +241,7 @@ static void watch_recount(struct watch *w)
 	unsigned kinds = 0;
 	uint32_t count = 0;
 
-	for (int i = 0; i < WATCH_SLOTS; i++) {
+	for (int i = 0; i < WATCHERS_MAX; i++) {
 		if (w->watchers[i].session != NULL) {
 			kinds |= w->watchers[i].kinds;
 			count++;
@@ -286,7 +284,7 @@ enum watch_added watch_add(struct session *s, unsigned kinds,
 		return WATCH_NO_MEMORY;
 	}
 	lock_take(&w->lock);
-	for (int i = 0; i < WATCH_SLOTS && result != WATCH_ADDED; i++) {
+	for (int i = 0; i < WATCHERS_MAX && result != WATCH_ADDED; i++) {
 		struct watcher *to = &w->watchers[i];
 
 		if (to->session == NULL && !to->waking) {
@@ -349,13 +347,13 @@ void watch_read(struct session *s)
 
 void watch_wake(struct watch *watch)
 {
-	struct io_loop *loops[WATCH_SLOTS];
-	struct watcher *woken[WATCH_SLOTS];
+	struct io_loop *loops[WATCHERS_MAX];
+	struct watcher *woken[WATCHERS_MAX];
 	int count = 0;
 
 	atomic_store_explicit(&watch->news, false, memory_order_relaxed);
 	lock_take(&watch->lock);
-	for (int i = 0; i < WATCH_SLOTS; i++) {
+	for (int i = 0; i < WATCHERS_MAX; i++) {
 		struct watcher *to = &watch->watchers[i];
 
 		if (to->session != NULL && to->len > 0 && !to->waking) {

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "base/lock.h"
 #include "io/loop.h"
 #include "proto/request.h"
@@ -34,8 +35,6 @@ enum watch_kind {
 	WATCH_DELETIONS = 16,
 	WATCH_NOTHING = 32, /* kinds that never have events here */
 };
-
-enum { WATCH_SLOTS = 20 };
 
 /*
  * memcached's slab class, in lines and figures that must name one: all items
@@ -66,7 +65,7 @@ struct watch {
 	uint64_t written;
 	uint64_t dropped;
 	uint64_t sent;
-	struct watcher watchers[WATCH_SLOTS];
+	struct watcher watchers[WATCHERS_MAX];
 };
 
 /* The command's words, from words[1] on.  False: an unknown name. */

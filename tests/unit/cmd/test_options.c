@@ -85,7 +85,7 @@ static const struct row rows[] = {
 	{ WORD, "no_maxconns_fast", SETS(maxconns_fast, false) },
 	{ WORD, "idle_timeout=300", SETS(idle_timeout_s, 300) },
 	{ WORD, "read_buf_mem_limit=3", SETS(read_buf_limit, 3 * MIB) },
-	{ WORD, "resp_obj_mem_limit=2", SETS(resp_obj_limit, 2 * MIB) },
+	{ WORD, "resp_obj_mem_limit=2", SETS_NOTHING },
 	{ WORD, "watcher_logbuf_size=4", SETS(watcher_logbuf_size, 4096) },
 	{ WORD, "worker_logbuf_size=9", SETS(worker_logbuf_size, 9216) },
 	{ WORD, "track_sizes", SETS(track_sizes, true) },
