@@ -271,6 +271,15 @@ def rule_range(request, dozo, unused):
     return None
 
 
+def rule_flush_back(request, dozo, unused):
+    """A flush with a delay: in 1.6.18 it takes an earlier one back."""
+    words = request.words()
+    if words[0] != b"flush_all" or not words[1:] or not plain(words[1]) or \
+            int(words[1]) == 0:
+        return None
+    return is_reply(rb"OK\r\n", request, dozo)
+
+
 def rule_noreply_length(request, dozo, unused):
     """noreply behind a length that cannot be read."""
     words = request.words()
