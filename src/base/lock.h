@@ -15,6 +15,7 @@
 #define DOZO_BASE_LOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct lock {
@@ -36,6 +37,16 @@ static inline void lock_take(struct lock *l)
 			     0)) {
 		lock_wait(l);
 	}
+}
+
+/* Takes it if that needs no waiting. */
+static inline bool lock_try(struct lock *l)
+{
+	uint32_t free_state = 0;
+
+	return atomic_compare_exchange_strong_explicit(&l->state, &free_state,
+						       1, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 static inline void lock_give(struct lock *l)

@@ -105,6 +105,20 @@ static void test_sleepers_wake(void **state)
 	assert_int_equal(atomic_load(&s.lock.state), 0);
 }
 
+static void test_try(void **state)
+{
+	struct lock l = { 0 };
+
+	(void)state;
+	assert_true(lock_try(&l));
+	assert_false(lock_try(&l));
+	assert_int_equal(atomic_load(&l.state), 1);
+	lock_give(&l);
+	assert_true(lock_try(&l));
+	lock_give(&l);
+	assert_int_equal(atomic_load(&l.state), 0);
+}
+
 static void test_size(void **state)
 {
 	struct lock zeroed;
@@ -121,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_try),
 		cmocka_unit_test(test_one_holder),
 		cmocka_unit_test(test_sleepers_wake),
 	};
