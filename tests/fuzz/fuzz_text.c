@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes through the text parser, line after line, as a session would.
+ * Any bytes through the text parser, line after line, as a session would;
+ * and through the look ahead, which must see keys and nothing else.
  */
 #include "invariants.h"
+#include "proto/peek.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,12 +39,56 @@ static size_t try_line(const char *at, size_t left)
 	return len;
 }
 
+/* What the parser accepts has the key that was seen. */
+static void check_first(const char *at, size_t left, struct span key)
+{
+	struct request r;
+	struct parsed p;
+	size_t scanned = 0;
+	enum parse_result result = text_parse(at, left, &scanned, &r, &p);
+
+	check(result != PARSE_MORE);
+	if (result == PARSE_OK && !r.binkey) {
+		check(r.key_len == key.len);
+		check(memcmp(r.key, key.data, key.len) == 0);
+	}
+}
+
+/*
+ * The look ahead sees keys that lie in the buffer in the order of their
+ * requests, and the first is the one that the parser reads.
+ */
+static void try_peek(const char *data, size_t size)
+{
+	enum { ROOM = 16 };
+	struct span keys[ROOM];
+	char *copy = exact_copy(data, size);
+	size_t n = text_peek_keys(copy, size, keys, ROOM);
+	const char *from = copy;
+
+	check(n <= ROOM);
+	if (n > 0) {
+		check_first(copy, size, keys[0]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		check(keys[i].len >= 1 && keys[i].len <= KEY_MAX);
+		check(memchr(keys[i].data, ' ', keys[i].len) == NULL);
+		check(memchr(keys[i].data, '\n', keys[i].len) == NULL);
+		/* One after the other, each with a name before it. */
+		check(keys[i].data >= from + 3);
+		from = keys[i].data + keys[i].len;
+		check(from < copy + size);
+	}
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *at = (const char *)data;
 	size_t len;
 
 	while (size > 0) {
+		try_peek(at, size);
 		len = try_line(at, size);
 		if (len == 0) {
 			break;
