@@ -105,20 +105,20 @@ static bool get_keys(struct session *s, struct span *rest, bool with_cas)
 {
 	struct store_key keys[PREFETCH_KEYS];
 	const struct store *store = s->worker->node->store;
-	int done = 0;
+	unsigned done = 0;
 
 	while (done < KEYS_PER_TURN && output_pending(s) < OUT_PAUSE) {
 		struct span word;
-		int n = 0;
+		unsigned n = 0;
 
 		while (n < PREFETCH_KEYS && text_next_key(rest, &word)) {
-			keys[n] = store_key(store, word.data, word.len);
-			store_prefetch(store, &keys[n++]);
+			keys[n++] = store_key(store, word.data, word.len);
 		}
 		if (n == 0) {
 			return true;
 		}
-		for (int i = 0; i < n; i++) {
+		store_prefetch_batch(store, keys, n);
+		for (unsigned i = 0; i < n; i++) {
 			get_one(s, &keys[i], with_cas);
 		}
 		done += n;

@@ -182,9 +182,48 @@ struct store_key store_key(const struct store *s, const char *data, size_t len)
 	};
 }
 
-void store_prefetch(const struct store *s, const struct store_key *key)
+/*
+ * Asks for the items that a key may be.  The lock keeps the buckets where
+ * they are; who does not get it at once is better off not waiting.
+ */
+static void prefetch_items(const struct store *s, uint64_t hash)
 {
-	table_prefetch(&state_shard(s, key->hash)->table, table_tag(key->hash));
+	struct shard *shard = state_shard(s, hash);
+	struct probe p;
+	uint64_t *slot;
+
+	if (!lock_try(&shard->lock)) {
+		return;
+	}
+	p = table_probe(&shard->table, table_tag(hash));
+	while ((slot = probe_next(&p)) != NULL) {
+		uint64_t location = slot_location(*slot);
+		const char *item = location_is_large(location) ?
+					   (char *)large_at(location) :
+					   pool_at(&s->pool, location);
+
+		__builtin_prefetch(item);
+		__builtin_prefetch(item + 64);
+	}
+	lock_give(&shard->lock);
+}
+
+void store_prefetch_batch(const struct store *s, const struct store_key *keys,
+			  unsigned n)
+{
+	if (n < 2) {
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		__builtin_prefetch(state_shard(s, keys[i].hash), 1);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		table_prefetch(&state_shard(s, keys[i].hash)->table,
+			       table_tag(keys[i].hash));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		prefetch_items(s, keys[i].hash);
+	}
 }
 
 void *state_read(const struct store *s, uint64_t location, struct item_view *v)

@@ -113,8 +113,13 @@ bool store_set_limit(struct store *s, uint64_t bytes);
 /* Hashes; `data` is kept by reference.  len from 1 to KEY_MAX. */
 struct store_key store_key(const struct store *s, const char *data, size_t len);
 
-/* Asks the processor for what store_open() will need: shard, then bucket. */
-void store_prefetch(const struct store *s, const struct store_key *key);
+/*
+ * Asks the processor for what store_open() and changes of these keys will
+ * need, for all of them at once: the waits overlap.  Of a single key there is
+ * nothing to overlap, so nothing is done.
+ */
+void store_prefetch_batch(const struct store *s, const struct store_key *keys,
+			  unsigned n);
 
 enum store_miss { MISS_NONE, MISS_ABSENT, MISS_EXPIRED, MISS_FLUSHED };
 

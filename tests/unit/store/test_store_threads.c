@@ -106,11 +106,14 @@ static void do_get(struct hand *h, uint32_t now)
 	struct large *loan = NULL;
 	struct item_view v;
 	struct store_entry e;
-	char text[32];
-	struct store_key key = make_key(h, text, below(h, KEYS));
+	char text[2][32];
+	struct store_key keys[2];
 
-	store_prefetch(h->w->store, &key);
-	if (store_open(h->c, &key, now, &e)) {
+	for (int i = 0; i < 2; i++) {
+		keys[i] = make_key(h, text[i], below(h, KEYS));
+	}
+	store_prefetch_batch(h->w->store, keys, 2);
+	if (store_open(h->c, &keys[0], now, &e)) {
 		atomic_fetch_add(&h->w->found, 1);
 		read_value(&e.item);
 		entry_bump(&e);
