@@ -9,9 +9,9 @@ hostile() makes anything.
 Two things are kept out on purpose. Whether incr and decr change an item in
 place or make a new one depends, in memcached itself, on what else holds the
 item at that moment: padding with spaces, the marks of leases, h and the T of
-ma then differ. So a request that makes a number shorter is followed by a delete of
-its key, and numbers live in keys whose marks nobody asks for. And times are
-far from now, so that nothing expires between the two servers.
+ma then differ. So a request that makes a number shorter is followed by a
+delete of its key, and numbers live in keys whose marks nobody asks for. And
+times are far from now, so that nothing expires between the two servers.
 """
 
 import base64
