@@ -15,15 +15,14 @@ enum {
 	SMALL_SHARE = 10, /* the small queue gets one byte in ten */
 	DIRTY_LOOK = 8,   /* segments compared for the deadest */
 	/*
-	 * What a request walks, in its own bytes, when the reserve is nearly
-	 * complete and when it is gone.  In the small queue few items stay,
-	 * so that two bytes walked free more than one; in main up to nine in
-	 * ten may stay.
+	 * What a request walks, in its own bytes, when the reserve is complete
+	 * and when it is gone.  Walking as much as is stored keeps a full
+	 * reserve if nothing stays, and no request does the work of many; in
+	 * main up to nine in ten may stay.
 	 */
-	PAY_MIN = 2,
+	PAY_MIN = 1,
 	PAY_MAX = 10,
-	PAY_BASE = 64, /* so that small items pay for a batch of headers */
-	LARGE_WORK = 4096,
+	PAY_BATCH = 512, /* small items are walked some at a time */
 	STEP = 64 * 1024,
 	/* Without eviction a segment is cleaned if 1/64 of it is dead. */
 	DEAD_SHARE = 64,
@@ -150,8 +149,10 @@ static bool next(struct store_ctx *c, bool thorough, uint32_t now,
 	}
 	lock_give(&p->lock);
 	if (w != NULL && w->is_large) {
-		walk_large(c, list_entry(w, struct large, w), aim, now);
-		*done += LARGE_WORK;
+		struct large *l = list_entry(w, struct large, w);
+
+		*done += l->bytes;
+		walk_large(c, l, aim, now);
 		return true;
 	}
 	if (w != NULL) {
@@ -164,7 +165,7 @@ static bool next(struct store_ctx *c, bool thorough, uint32_t now,
 	return true;
 }
 
-bool evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
+uint64_t evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
 {
 	uint64_t done = 0;
 
@@ -176,7 +177,7 @@ bool evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
 			done += walk_step(c, &c->reclaim, bytes - done, now);
 		}
 	}
-	return done > 0;
+	return done;
 }
 
 void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
@@ -186,8 +187,10 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 						memory_order_relaxed);
 	uint32_t room = pool_room(p);
 	uint64_t factor;
+	uint64_t done;
 
-	if (room >= reserve) {
+	if (room > reserve) {
+		c->owed = 0;
 		return;
 	}
 	if (budget_over(&c->store->supply.budget)) {
@@ -195,7 +198,12 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	}
 	factor = PAY_MIN +
 		 (uint64_t)(PAY_MAX - PAY_MIN) * (reserve - room) / reserve;
-	evict_step(c, factor * bytes + PAY_BASE, now);
+	c->owed += (int64_t)(factor * bytes);
+	if (c->owed < PAY_BATCH) {
+		return;
+	}
+	done = evict_step(c, (uint64_t)c->owed, now);
+	c->owed = done > 0 ? c->owed - (int64_t)done : 0;
 }
 
 bool evict_some(struct store_ctx *c, uint32_t now)

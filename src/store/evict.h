@@ -32,8 +32,8 @@ bool evict_some(struct store_ctx *c, uint32_t now);
 /* Makes progress towards `bytes` of budget; false: cannot be had. */
 bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
-/* Walks about `bytes` bytes of victims; false: there is none. */
-bool evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now);
+/* Walks about `bytes` bytes of victims; how many, 0 if there is none. */
+uint64_t evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
 /* Cleans a segment of the dirty list; the bytes walked, 0: there is none. */
 uint64_t evict_clean(struct store_ctx *c, uint64_t bytes, uint32_t now);

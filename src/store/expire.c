@@ -169,7 +169,7 @@ static bool restore_reserve(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	if (pool_room(p) >= atomic_load(&p->reserve)) {
 		return false;
 	}
-	return evict_step(c, bytes, now) &&
+	return evict_step(c, bytes, now) > 0 &&
 	       pool_room(p) < atomic_load(&p->reserve);
 }
 

@@ -24,6 +24,7 @@ enum {
 	ITEM_WON = 1 << 6,
 	ITEM_EXT = 1 << 7,
 	VALUE_LEN_HIGH = 3,
+	OPTIONAL = ITEM_EXPIRY | ITEM_CFLAGS | ITEM_EXT,
 	MARKS = ITEM_FETCHED | ITEM_STALE | ITEM_WON,
 };
 
@@ -228,28 +229,53 @@ void item_write(char *raw, const struct item_view *v, unsigned extras,
 	memcpy(raw + l.key, v->key, v->key_len);
 }
 
+/* The fields that most items do not have. */
+static void read_optional(const char *raw, unsigned flags, unsigned ext,
+			  const struct layout *l, struct item_view *v)
+{
+	if ((flags & ITEM_EXPIRY) != 0) {
+		v->exptime = get_u32(raw + l->expiry);
+	}
+	if ((flags & ITEM_CFLAGS) != 0) {
+		v->cflags = get_u32(raw + l->cflags);
+	}
+	if (l->lsn != 0) {
+		v->lsn = get_u64(raw + l->lsn);
+		v->cas = v->lsn;
+	}
+	if (l->cas != 0) {
+		v->cas = get_u64(raw + l->cas);
+	}
+	v->binkey = (ext & EXT_BINKEY) != 0;
+}
+
 void item_read(const char *raw, uint64_t base, struct item_view *v)
 {
 	unsigned flags = flags_load(raw);
-	unsigned ext = ext_load(raw, flags);
-	struct layout l = lay_out(flags, ext);
 	int32_t delta = (int32_t)get_u32(raw + AT_DELTA);
+	uint32_t key = HEAD;
 
 	v->key_len = (uint8_t)raw[AT_KEY_LEN];
-	v->key = raw + l.key;
-	v->value = v->key + v->key_len;
 	v->value_len = value_len_load(raw, flags);
-	v->lsn = l.lsn != 0 ? get_u64(raw + l.lsn) :
-			      base + (uint64_t)(int64_t)delta;
-	v->cas = l.cas != 0 ? get_u64(raw + l.cas) : v->lsn;
-	v->cflags = l.cflags != 0 ? get_u32(raw + l.cflags) : 0;
-	v->exptime = l.expiry != 0 ? get_u32(raw + l.expiry) : 0;
+	v->lsn = base + (uint64_t)(int64_t)delta;
+	v->cas = v->lsn;
+	v->cflags = 0;
+	v->exptime = 0;
 	v->accessed = get_u32(raw + AT_ACCESSED);
-	v->size = even(l.key + v->key_len + v->value_len);
 	v->fetched = (flags & ITEM_FETCHED) != 0;
 	v->stale = (flags & ITEM_STALE) != 0;
 	v->won = (flags & ITEM_WON) != 0;
-	v->binkey = (ext & EXT_BINKEY) != 0;
+	v->binkey = false;
+	if ((flags & OPTIONAL) != 0) {
+		unsigned ext = ext_load(raw, flags);
+		struct layout l = lay_out(flags, ext);
+
+		read_optional(raw, flags, ext, &l, v);
+		key = l.key;
+	}
+	v->key = raw + key;
+	v->value = v->key + v->key_len;
+	v->size = even(key + v->key_len + v->value_len);
 }
 
 void item_peek(const char *raw, struct item_outline *o)

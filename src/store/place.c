@@ -69,26 +69,22 @@ struct space place_space(const struct reservation *r)
 
 /*
  * What is stored again keeps its queue, and what comes back soon after it was
- * evicted goes to main.  Nothing is asked before the first eviction.
+ * evicted goes to main.  On the way the item that will be replaced is asked
+ * for from memory, so that it is there when store_commit() reads its key.
  */
 static enum queue_name choose_queue(struct store_ctx *c, uint64_t hash)
 {
 	struct store *s = c->store;
 	struct shard *shard = state_shard(s, hash);
-	enum queue_name q = QUEUE_SMALL;
+	enum queue_name q = s->pool.evicts ? QUEUE_SMALL : QUEUE_MAIN;
 	struct probe p;
 	uint64_t *slot;
 
-	if (!s->pool.evicts) {
-		return QUEUE_MAIN;
-	}
-	if (!atomic_load_explicit(&s->ghosts, memory_order_relaxed)) {
-		return QUEUE_SMALL;
-	}
 	lock_take(&shard->lock);
 	p = table_probe(&shard->table, table_tag(hash));
 	slot = probe_next(&p);
 	if (slot != NULL) {
+		state_prefetch(s, slot_location(*slot));
 		q = state_queue(s, slot_location(*slot));
 	} else if (ghost_take(&shard->ghost, hash)) {
 		q = QUEUE_MAIN;

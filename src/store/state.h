@@ -88,6 +88,7 @@ struct store_ctx {
 	bool entry_open;
 	struct open_segment open[QUEUE_COUNT];
 	struct walk reclaim;
+	int64_t owed; /* bytes to walk for what was stored; below 0: ahead */
 	struct walk sweep;
 	uint32_t sweep_next;  /* the segment that the sweep looked at last */
 	uint64_t larges_left; /* of the sweep's round over large values */
@@ -103,7 +104,6 @@ struct store {
 	_Atomic uint64_t lsn;
 	_Atomic uint64_t barrier;  /* what is at or below it is dead */
 	_Atomic uint32_t flush_at; /* a delayed flush; 0: none */
-	_Atomic bool ghosts;       /* has anything been evicted yet? */
 	struct lock flush_lock;
 	struct lock ctx_lock;
 	struct list contexts;
@@ -111,7 +111,6 @@ struct store {
 	struct tally base;    /* as of the last reset */
 	uint64_t memory_reserve;
 	uint64_t fixed_bytes;
-	bool huge_pages;
 	void (*on_evict)(void *arg, const struct item_view *item, uint32_t now);
 	void *on_evict_arg;
 };
@@ -144,6 +143,9 @@ static inline void state_count_access(uint64_t *slot)
 
 /* Reads the item at a location; returns its address. */
 void *state_read(const struct store *s, uint64_t location, struct item_view *v);
+
+/* Asks the processor for the item at a location. */
+void state_prefetch(const struct store *s, uint64_t location);
 
 /* Is this item dead, and why? */
 enum store_miss state_miss(const struct store *s, const struct item_view *v,

@@ -182,6 +182,36 @@ struct store_key store_key(const struct store *s, const char *data, size_t len)
 	};
 }
 
+void store_prefetch(const struct store *s, const struct store_key *key)
+{
+	table_prefetch(&state_shard(s, key->hash)->table, table_tag(key->hash));
+}
+
+void state_prefetch(const struct store *s, uint64_t location)
+{
+	const char *raw = location_is_large(location) ?
+				  (const char *)large_at(location) :
+				  pool_at(&s->pool, location);
+
+	__builtin_prefetch(raw);
+	__builtin_prefetch(raw + 64);
+}
+
+void store_prefetch_item(struct store *s, const struct store_key *key)
+{
+	struct shard *shard = state_shard(s, key->hash);
+	struct probe p;
+	uint64_t *slot;
+
+	lock_take(&shard->lock);
+	p = table_probe(&shard->table, table_tag(key->hash));
+	slot = probe_next(&p);
+	if (slot != NULL) {
+		state_prefetch(s, slot_location(*slot));
+	}
+	lock_give(&shard->lock);
+}
+
 /*
  * Asks for the items that a key may be.  The lock keeps the buckets where
  * they are; who does not get it at once is better off not waiting.

@@ -66,7 +66,7 @@ struct store_config {
 	uint64_t hash_seed;
 	uint64_t first_lsn; /* the first change gets first_lsn + 1 */
 	bool evict;         /* false: memory full is an error (-M) */
-	bool huge_pages;    /* ask for them (-L) */
+	bool huge_pages;    /* ask for them below 32 MiB too (-L) */
 	/*
 	 * Told of each item that is evicted, under its shard's lock; NULL for
 	 * nobody.  Must be quick and must not call the store.
@@ -112,6 +112,15 @@ bool store_set_limit(struct store *s, uint64_t bytes);
 
 /* Hashes; `data` is kept by reference.  len from 1 to KEY_MAX. */
 struct store_key store_key(const struct store *s, const char *data, size_t len);
+
+/*
+ * For several keys at once: asks the processor for what store_open() will
+ * need, so that the waits for memory overlap.  First store_prefetch() for all
+ * keys (shard and bucket), then store_prefetch_item() for all (takes the
+ * shard's lock for a moment), then store_open() one after the other.
+ */
+void store_prefetch(const struct store *s, const struct store_key *key);
+void store_prefetch_item(struct store *s, const struct store_key *key);
 
 /*
  * Asks the processor for what store_open() and changes of these keys will

@@ -66,14 +66,15 @@ void walk_stop(struct store_ctx *c, struct walk *w)
 }
 
 /* Reads ahead and asks for shards, then for buckets. */
-static void gather(const struct store *s, struct walk *w, struct batch *b)
+static void gather(const struct store *s, struct walk *w, uint64_t bytes,
+		   struct batch *b)
 {
 	const char *start = segment_start(&s->pool, w->segment);
 	uint32_t used = atomic_load(&s->pool.segments[w->segment].used);
 	uint32_t from = w->at;
 
 	b->n = 0;
-	while (b->n < BATCH && w->at < used) {
+	while (b->n < BATCH && w->at < used && w->at - from < bytes) {
 		struct item_outline o;
 
 		item_peek(start + w->at, &o);
@@ -152,9 +153,6 @@ static void remember(struct store_ctx *c, struct subject *it)
 
 	ghost_add(&it->shard->ghost, &s->supply, it->hash,
 		  table_nbuckets(&it->shard->table));
-	if (!atomic_load_explicit(&s->ghosts, memory_order_relaxed)) {
-		atomic_store(&s->ghosts, true);
-	}
 }
 
 /*
@@ -275,7 +273,7 @@ uint64_t walk_step(struct store_ctx *c, struct walk *w, uint64_t bytes,
 	while (w->segment != 0 && done < bytes) {
 		struct batch b;
 
-		gather(s, w, &b);
+		gather(s, w, bytes - done, &b);
 		for (uint32_t i = 0; i < b.n; i++) {
 			if (!visit(c, w, b.hash[i], b.location[i], now)) {
 				walk_stop(c, w);
