@@ -228,10 +228,10 @@ def rule_extra_words(request, dozo, unused):
 
 
 def rule_plus_sign(request, dozo, unused):
-    """A plus sign or a tab with a number."""
+    """A plus sign or a tab with a number, or a minus sign with 0."""
     words = request.words()
-    number = re.compile(rb"[A-Z]?(?=.*[+\t\v\f\r])[+\t\v\f\r\d-]*\d"
-                        rb"([\t\v\f\r].*)?", re.DOTALL)
+    number = re.compile(rb"[A-Z]?((?=.*[+\t\v\f\r])[+\t\v\f\r\d-]*\d"
+                        rb"([\t\v\f\r].*)?|-0+)", re.DOTALL)
     if not any(number.fullmatch(word) for word in words[2:]) \
             and not (words[0] in (b"gat", b"gats", b"flush_all", b"verbosity",
                                   b"cache_memlimit")
