@@ -27,12 +27,16 @@
 #include "node/handlers.h"
 #include "node/node_state.h"
 #include "node/session.h"
+#include "proto/peek.h"
 
 /* The first byte of a request in the binary protocol. */
 enum { BINARY_MAGIC = 0x80, BINARY_HEADER = 24 };
 
 /* Lines that are still incomplete may take this part of the memory limit. */
 enum { LINE_SHARE = 8 };
+
+/* Requests of a pipeline whose memory is asked for at the same time. */
+enum { AHEAD_MAX = 16 };
 
 static const struct io_stream_ops session_ops;
 
@@ -527,10 +531,29 @@ static size_t run_line(struct session *s, const char *data, size_t len)
 	return p.consumed;
 }
 
+/*
+ * Asks for the memory of the requests that follow in what has arrived, so
+ * that the waits for it overlap; returns for how many.
+ */
+static size_t look_ahead(const struct session *s, const char *data, size_t len)
+{
+	const struct store *store = s->worker->node->store;
+	struct span names[AHEAD_MAX];
+	struct store_key keys[AHEAD_MAX];
+	size_t n = text_peek_keys(data, len, names, AHEAD_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		keys[i] = store_key(store, names[i].data, names[i].len);
+	}
+	store_prefetch_batch(store, keys, (unsigned)n);
+	return n;
+}
+
 /* Consumes what it can of `len` bytes; returns how many. */
 static size_t process(struct session *s, const char *data, size_t len)
 {
 	struct worker *w = s->worker;
+	size_t ahead = 0; /* requests that memory has been asked for */
 	size_t at = 0;
 
 	while (at < len && !s->broken) {
@@ -555,6 +578,12 @@ static size_t process(struct session *s, const char *data, size_t len)
 			w->turn_left--;
 		} else {
 			n = run_line(s, data + at, len - at);
+			if (ahead > 0) {
+				ahead--;
+			} else if (n > 0 && at + n < len) {
+				ahead = look_ahead(s, data + at + n,
+						   len - at - n);
+			}
 		}
 		if (n == 0) {
 			break;

@@ -182,11 +182,6 @@ struct store_key store_key(const struct store *s, const char *data, size_t len)
 	};
 }
 
-void store_prefetch(const struct store *s, const struct store_key *key)
-{
-	table_prefetch(&state_shard(s, key->hash)->table, table_tag(key->hash));
-}
-
 void state_prefetch(const struct store *s, uint64_t location)
 {
 	const char *raw = location_is_large(location) ?
@@ -195,21 +190,6 @@ void state_prefetch(const struct store *s, uint64_t location)
 
 	__builtin_prefetch(raw);
 	__builtin_prefetch(raw + 64);
-}
-
-void store_prefetch_item(struct store *s, const struct store_key *key)
-{
-	struct shard *shard = state_shard(s, key->hash);
-	struct probe p;
-	uint64_t *slot;
-
-	lock_take(&shard->lock);
-	p = table_probe(&shard->table, table_tag(key->hash));
-	slot = probe_next(&p);
-	if (slot != NULL) {
-		state_prefetch(s, slot_location(*slot));
-	}
-	lock_give(&shard->lock);
 }
 
 /*
@@ -227,13 +207,7 @@ static void prefetch_items(const struct store *s, uint64_t hash)
 	}
 	p = table_probe(&shard->table, table_tag(hash));
 	while ((slot = probe_next(&p)) != NULL) {
-		uint64_t location = slot_location(*slot);
-		const char *item = location_is_large(location) ?
-					   (char *)large_at(location) :
-					   pool_at(&s->pool, location);
-
-		__builtin_prefetch(item);
-		__builtin_prefetch(item + 64);
+		state_prefetch(s, slot_location(*slot));
 	}
 	lock_give(&shard->lock);
 }
@@ -317,7 +291,13 @@ void state_forget(struct store_ctx *c, struct shard *shard, uint64_t *slot,
 void state_forget_dead(struct store_ctx *c, struct shard *shard, uint64_t *slot,
 		       const struct item_view *v, enum store_miss why)
 {
+	struct pool *p = &c->store->pool;
+	uint64_t location = slot_location(*slot);
+
 	counter_add(&c->tally.reclaimed, 1);
+	if (!location_is_large(location)) {
+		pool_note_expired(p, pool_segment_of(p, location), v->size);
+	}
 	if (why == MISS_EXPIRED && !v->fetched) {
 		counter_add(&c->tally.expired_unfetched, 1);
 	}

@@ -114,15 +114,6 @@ bool store_set_limit(struct store *s, uint64_t bytes);
 struct store_key store_key(const struct store *s, const char *data, size_t len);
 
 /*
- * For several keys at once: asks the processor for what store_open() will
- * need, so that the waits for memory overlap.  First store_prefetch() for all
- * keys (shard and bucket), then store_prefetch_item() for all (takes the
- * shard's lock for a moment), then store_open() one after the other.
- */
-void store_prefetch(const struct store *s, const struct store_key *key);
-void store_prefetch_item(struct store *s, const struct store_key *key);
-
-/*
  * Asks the processor for what store_open() and changes of these keys will
  * need, for all of them at once: the waits overlap.  Of a single key there is
  * nothing to overlap, so nothing is done.
