@@ -577,13 +577,12 @@ static size_t process(struct session *s, const char *data, size_t len)
 			n = auth_input(s, data + at, len - at);
 			w->turn_left--;
 		} else {
-			n = run_line(s, data + at, len - at);
-			if (ahead > 0) {
-				ahead--;
-			} else if (n > 0 && at + n < len) {
-				ahead = look_ahead(s, data + at + n,
-						   len - at - n);
+			/* One request alone has nothing to overlap with. */
+			if (at > 0 && ahead == 0) {
+				ahead = look_ahead(s, data + at, len - at);
 			}
+			ahead -= ahead > 0;
+			n = run_line(s, data + at, len - at);
 		}
 		if (n == 0) {
 			break;
