@@ -26,11 +26,33 @@ enum {
 	STEP = 64 * 1024,
 	/* Without eviction a segment is cleaned if 1/64 of it is dead. */
 	DEAD_SHARE = 64,
+	/* What has expired may hold a 25th of the memory. */
+	EXPIRED_SHARE = 25,
 };
 
 uint32_t evict_keep(const struct store *s)
 {
 	return atomic_load_explicit(&s->pool.reserve, memory_order_relaxed) / 2;
+}
+
+/*
+ * If everything in memory has been accessed, walking frees nothing: all of it
+ * would be moved once around before the first item goes, within one request.
+ * So the shorter memory is, the more accesses it takes to stay.
+ */
+unsigned evict_threshold(const struct store_ctx *c)
+{
+	struct pool *p = &c->store->pool;
+	uint32_t reserve = atomic_load_explicit(&p->reserve,
+						memory_order_relaxed);
+	uint32_t room = pool_room(p);
+	unsigned threshold = 1 + c->pressure;
+
+	if (room + 1 < reserve) {
+		threshold += (reserve - room - 1) * SLOT_COUNT_MAX /
+			     (reserve - 1);
+	}
+	return threshold;
 }
 
 /* The deadest of the first few of the dirty list, claimed. */
@@ -206,40 +228,92 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	c->owed = done > 0 ? c->owed - (int64_t)done : 0;
 }
 
-bool evict_some(struct store_ctx *c, uint32_t now)
+bool evict_some(struct store_ctx *c, unsigned pressure, uint32_t now)
 {
 	uint64_t done = 0;
 
 	if (c->reclaim.segment == 0 && !next(c, true, now, &done)) {
 		return false;
 	}
+	c->pressure = pressure;
 	while (c->reclaim.segment != 0) {
 		done += walk_step(c, &c->reclaim, STEP, now);
 	}
+	c->pressure = 0;
 	return done > 0;
 }
 
 bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now)
 {
+	struct pool *p = &c->store->pool;
 	struct budget *b = &c->store->supply.budget;
+	/* Twice the victims that would do if nothing in them stayed. */
+	uint64_t patience = PATIENCE + 2 * (bytes >> p->shift);
+	uint64_t tries = 0;
 
-	pool_trim(&c->store->pool, bytes);
-	return budget_used(b) + bytes <= budget_limit(b) || evict_some(c, now);
+	for (;;) {
+		pool_trim(p, bytes);
+		if (budget_used(b) + bytes <= budget_limit(b)) {
+			return true;
+		}
+		if (!evict_some(c, (unsigned)(tries / patience), now)) {
+			return false;
+		}
+		tries++;
+	}
 }
 
-uint64_t evict_clean(struct store_ctx *c, uint64_t bytes, uint32_t now)
+/* The segment that holds most of what has expired, claimed. */
+static uint32_t claim_expired(struct pool *p)
+{
+	uint32_t top = atomic_load(&p->top);
+	uint32_t best = 0;
+	uint32_t most = 0;
+
+	for (uint32_t n = 1; n <= top; n++) {
+		struct segment *seg = &p->segments[n];
+		uint32_t expired = atomic_load_explicit(&seg->expired,
+							memory_order_relaxed);
+
+		if (expired > most && atomic_load(&seg->state) == SEG_SEALED &&
+		    atomic_load(&seg->pins) == 0) {
+			best = n;
+			most = expired;
+		}
+	}
+	return best != 0 && pool_claim(p, best) ? best : 0;
+}
+
+static bool is_expired_too_much(const struct store *s)
+{
+	return atomic_load(&s->pool.expired_bytes) >
+	       budget_limit(&s->supply.budget) / EXPIRED_SHARE;
+}
+
+bool evict_expired(struct store_ctx *c, uint64_t bytes, uint32_t now)
 {
 	struct pool *p = &c->store->pool;
-	uint32_t n;
+	uint64_t done = 0;
 
-	if (c->reclaim.segment == 0) {
-		lock_take(&p->lock);
-		n = claim_dirty(p);
-		lock_give(&p->lock);
-		if (n == 0) {
-			return 0;
+	while (done < bytes && is_expired_too_much(c->store)) {
+		uint64_t step;
+
+		if (c->reclaim.segment == 0) {
+			uint32_t n;
+
+			lock_take(&p->lock);
+			n = claim_expired(p);
+			lock_give(&p->lock);
+			if (n == 0) {
+				return false;
+			}
+			walk_start(c, &c->reclaim, n, WALK_CLEAN);
 		}
-		walk_start(c, &c->reclaim, n, WALK_CLEAN);
+		step = walk_step(c, &c->reclaim, bytes - done, now);
+		if (step == 0) {
+			return false;
+		}
+		done += step;
 	}
-	return walk_step(c, &c->reclaim, bytes, now);
+	return is_expired_too_much(c->store);
 }

@@ -23,19 +23,31 @@
 /* Segments that new items leave to those who move old ones. */
 uint32_t evict_keep(const struct store *s);
 
+/*
+ * The access count that keeps an item from being evicted: 1, and more when
+ * memory is short, up to one that no item has.
+ */
+unsigned evict_threshold(const struct store_ctx *c);
+
 /* A share of work for `bytes` that are being taken. */
 void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
-/* Makes at least some bytes free; false: nothing can be had. */
-bool evict_some(struct store_ctx *c, uint32_t now);
+/*
+ * Walks one victim to its end.  `pressure` is 0 at first; the caller raises it
+ * when that was not enough.  False: there is no victim.
+ */
+bool evict_some(struct store_ctx *c, unsigned pressure, uint32_t now);
 
-/* Makes progress towards `bytes` of budget; false: cannot be had. */
+/* Makes room for `bytes` in the budget; false: cannot be had. */
 bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
 /* Walks about `bytes` bytes of victims; how many, 0 if there is none. */
 uint64_t evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
-/* Cleans a segment of the dirty list; the bytes walked, 0: there is none. */
-uint64_t evict_clean(struct store_ctx *c, uint64_t bytes, uint32_t now);
+/*
+ * Cleans the segments that hold most of what has expired, as long as that is
+ * more than a 25th of the memory; true: it still is.
+ */
+bool evict_expired(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
 #endif

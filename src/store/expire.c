@@ -184,6 +184,7 @@ bool store_maintain(struct store_ctx *c, uint32_t now, uint32_t items)
 	}
 	more = sweep(c, bytes, now);
 	more |= sweep_larges(c, items, now);
+	more |= evict_expired(c, bytes, now);
 	more |= restore_reserve(c, bytes, now);
 	return more;
 }

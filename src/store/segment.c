@@ -22,6 +22,8 @@ enum {
 	/* One segment in 64 may be kept free: 1.6 % of the memory. */
 	RESERVE_SHARE = 64,
 	RESERVE_MIN = 2,
+	/* Addresses for those that are opened over the limit (POOL_FORCE). */
+	SPARE = 64,
 	/* One in 8 may be pinned by values that arrive slowly. */
 	HELD_SHARE = 8,
 };
@@ -76,8 +78,8 @@ bool pool_init(struct pool *p, struct supply *s, const struct pool_config *c)
 	*p = (struct pool){ .supply = s, .evicts = c->evicts };
 	p->shift = shift_for(c->limit);
 	p->size = 1U << p->shift;
-	check(bytes >> p->shift < UINT32_MAX);
-	p->count = (uint32_t)(bytes >> p->shift);
+	check(bytes >> p->shift < UINT32_MAX - SPARE);
+	p->count = (uint32_t)(bytes >> p->shift) + SPARE;
 	p->arena_bytes = ((uint64_t)p->count + 1) << p->shift;
 	check(p->arena_bytes >> LOCATION_UNIT_SHIFT < LOCATION_LARGE);
 	for (int q = 0; q < QUEUE_COUNT; q++) {
@@ -125,7 +127,7 @@ static uint64_t limit_segments(const struct pool *p)
 void pool_tune(struct pool *p)
 {
 	uint64_t most = limit_segments(p) / RESERVE_SHARE;
-	uint64_t want = (uint64_t)atomic_load(&p->contexts) + 2;
+	uint64_t want = (uint64_t)atomic_load(&p->contexts) + 4;
 
 	if (most < RESERVE_MIN) {
 		most = RESERVE_MIN;
@@ -207,6 +209,7 @@ uint32_t pool_open(struct pool *p, enum queue_name q, uint32_t keep,
 		atomic_store(&seg->swept, swept);
 		atomic_store(&seg->used, 0);
 		atomic_store(&seg->dead, 0);
+		atomic_store(&seg->expired, 0);
 		atomic_store(&seg->state, SEG_OPEN);
 		atomic_store(&p->expiries[n], UINT32_MAX);
 		p->bases[n] = base;
@@ -234,6 +237,7 @@ static void make_free(struct pool *p, struct segment *seg)
 	list_remove(&seg->w.second);
 	q->segments--;
 	atomic_fetch_sub(&q->bytes, p->size);
+	atomic_fetch_sub(&p->expired_bytes, atomic_load(&seg->expired));
 	if (budget_over(&p->supply->budget)) {
 		make_cold(p, seg);
 		return;
@@ -301,6 +305,12 @@ void pool_kill(struct pool *p, uint32_t n, uint32_t bytes)
 	     !segment_mostly_dead(used, before))) {
 		settle_locked(p, seg);
 	}
+}
+
+void pool_note_expired(struct pool *p, uint32_t n, uint32_t bytes)
+{
+	atomic_fetch_add(&p->segments[n].expired, bytes);
+	atomic_fetch_add(&p->expired_bytes, bytes);
 }
 
 void pool_pin(struct pool *p, uint32_t n)

@@ -63,6 +63,7 @@ struct segment {
 	_Atomic uint64_t swept; /* all items at or below this LSN are gone */
 	_Atomic uint32_t used;
 	_Atomic uint32_t dead;
+	_Atomic uint32_t expired; /* of the dead: found expired or flushed */
 	_Atomic uint32_t pins;
 	uint32_t held; /* of the pins, those that may last */
 	_Atomic uint8_t state;
@@ -100,12 +101,13 @@ struct pool {
 	_Atomic uint64_t deaths_seen; /* when a search found nothing to clean */
 	_Atomic uint32_t reserve;     /* segments to keep free, see evict.c */
 	_Atomic uint32_t contexts;
-	_Atomic uint64_t held_bytes;   /* of values being received */
-	_Atomic uint64_t large_bytes;  /* allocated for large values */
-	_Atomic uint64_t large_count;  /* published */
-	_Atomic uint64_t large_live;   /* bytes published */
-	_Atomic uint64_t large_swept;  /* no published one is at or below */
-	_Atomic uint32_t large_expiry; /* earliest of the published */
+	_Atomic uint64_t expired_bytes; /* sum over all segments */
+	_Atomic uint64_t held_bytes;    /* of values being received */
+	_Atomic uint64_t large_bytes;   /* allocated for large values */
+	_Atomic uint64_t large_count;   /* published */
+	_Atomic uint64_t large_live;    /* bytes published */
+	_Atomic uint64_t large_swept;   /* no published one is at or below */
+	_Atomic uint32_t large_expiry;  /* earliest of the published */
 };
 
 struct pool_config {
@@ -172,6 +174,9 @@ void pool_seal(struct pool *p, uint32_t n);
 
 /* `bytes` of segment n are gone (S1); may free it (S2). */
 void pool_kill(struct pool *p, uint32_t n, uint32_t bytes);
+
+/* Of the bytes that are about to be killed, these are expired or flushed. */
+void pool_note_expired(struct pool *p, uint32_t n, uint32_t bytes);
 
 void pool_pin(struct pool *p, uint32_t n);
 void pool_unpin(struct pool *p, uint32_t n);

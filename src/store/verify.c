@@ -100,6 +100,7 @@ static void verify_segments(struct store *s, const struct findings *f)
 	uint32_t nfree = 0;
 	uint32_t nopen = 0;
 	uint32_t sealed = 0;
+	uint64_t expired = 0;
 
 	for (uint32_t n = 1; n <= atomic_load(&p->top); n++) {
 		struct segment *seg = &p->segments[n];
@@ -123,8 +124,11 @@ static void verify_segments(struct store *s, const struct findings *f)
 		}
 		check(dead <= used && f->live[n] <= used - dead);
 		check(atomic_load(&seg->pins) > 0 || f->live[n] == used - dead);
+		check(atomic_load(&seg->expired) <= dead);
+		expired += atomic_load(&seg->expired);
 		bytes += p->size;
 	}
+	check(expired == atomic_load(&p->expired_bytes));
 	check(nfree == atomic_load(&p->nfree));
 	check(nopen == atomic_load(&p->nopen));
 	check(sealed ==
