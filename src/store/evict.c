@@ -24,6 +24,7 @@ enum {
 	PAY_MAX = 10,
 	PAY_BATCH = 512, /* small items are walked some at a time */
 	STEP = 64 * 1024,
+	PATIENCE = 4, /* victims walked before the pressure rises */
 	/* Without eviction a segment is cleaned if 1/64 of it is dead. */
 	DEAD_SHARE = 64,
 	/* What has expired may hold a 25th of the memory. */
@@ -196,7 +197,13 @@ uint64_t evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
 			break;
 		}
 		if (c->reclaim.segment != 0) {
-			done += walk_step(c, &c->reclaim, bytes - done, now);
+			uint64_t step = walk_step(c, &c->reclaim, bytes - done,
+						  now);
+
+			if (step == 0) {
+				break;
+			}
+			done += step;
 		}
 	}
 	return done;

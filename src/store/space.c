@@ -70,7 +70,7 @@ bool space_take_now(struct store_ctx *c, uint32_t size, enum queue_name q,
  * opened all the same, once a few have been freed: the memory shrinks with
  * each request, and no request waits until it has shrunk enough.
  */
-static bool is_shrinking(const struct store *s, int freed)
+static bool is_shrinking(const struct store *s, unsigned freed)
 {
 	return freed >= FREED_BEFORE_FORCE && s->pool.evicts &&
 	       budget_over(&s->supply.budget);
@@ -80,7 +80,7 @@ static bool take_in_segment(struct store_ctx *c, uint32_t size,
 			    enum queue_name q, uint32_t now, struct space *sp)
 {
 	uint32_t keep = evict_keep(c->store);
-	int freed = 0;
+	unsigned freed = 0;
 
 	evict_pay(c, size, now);
 	for (;;) {
@@ -91,7 +91,7 @@ static bool take_in_segment(struct store_ctx *c, uint32_t size,
 			   is_shrinking(c->store, freed) ? POOL_FORCE : keep)) {
 			continue;
 		}
-		if (!evict_some(c, now)) {
+		if (!evict_some(c, freed, now)) {
 			break;
 		}
 		freed++;

@@ -74,7 +74,8 @@ struct walk {
 	uint32_t at;      /* offset of the next item */
 	uint8_t aim;
 	uint8_t queue;
-	uint64_t barrier; /* as it was at the start */
+	uint64_t barrier;   /* as it was at the start */
+	unsigned threshold; /* the access count that keeps an item */
 };
 
 struct open_segment {
@@ -87,6 +88,7 @@ struct store_ctx {
 	struct list link;
 	bool entry_open;
 	struct open_segment open[QUEUE_COUNT];
+	unsigned pressure; /* how long a request has waited for memory */
 	struct walk reclaim;
 	int64_t owed; /* bytes to walk for what was stored; below 0: ahead */
 	struct walk sweep;

@@ -12,17 +12,12 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "store/evict.h"
 #include "store/space.h"
 #include "store/walk.h"
 
 enum {
 	BATCH = 8,
-	/*
-	 * Accesses in the small queue that earn an item a place in main.  With
-	 * 2, replayed traces miss as often on average, but one of them more
-	 * often than under LRU.
-	 */
-	PROMOTE_COUNT = 1,
 };
 
 /* An item in the hands of a walk, its shard locked. */
@@ -157,22 +152,18 @@ static void remember(struct store_ctx *c, struct subject *it)
 
 /*
  * S3-FIFO: what is in use in the small queue goes to main, and what is in
- * use in main goes around once more; the rest goes.
+ * use in main goes around once more; the rest goes.  One access is "in use":
+ * with two for the small queue, replayed traces miss as often on average, but
+ * one of them more often than under LRU.
  */
 static bool is_kept(const struct subject *it, enum queue_name q,
-		    unsigned *count)
+		    unsigned threshold, unsigned *count)
 {
 	*count = slot_count(*it->slot);
-	if (q == QUEUE_SMALL) {
-		bool kept = *count >= PROMOTE_COUNT;
-
-		*count = 0;
-		return kept;
-	}
-	if (*count == 0) {
+	if (*count < threshold) {
 		return false;
 	}
-	(*count)--;
+	*count = q == QUEUE_SMALL ? 0 : *count - 1;
 	return true;
 }
 
@@ -196,7 +187,7 @@ static bool treat(struct store_ctx *c, struct walk *w, struct subject *it,
 		if (!c->store->pool.evicts) {
 			return false;
 		}
-	} else if (is_kept(it, w->queue, &count) &&
+	} else if (is_kept(it, w->queue, w->threshold, &count) &&
 		   move(c, it, QUEUE_MAIN, count)) {
 		return true;
 	}
@@ -310,7 +301,7 @@ static void treat_large(struct store_ctx *c, struct subject *it,
 		}
 		return;
 	}
-	if (is_kept(it, l->w.queue, &count)) {
+	if (is_kept(it, l->w.queue, evict_threshold(c), &count)) {
 		requeue(c, it, l, count);
 		return;
 	}
