@@ -261,6 +261,7 @@ uint64_t walk_step(struct store_ctx *c, struct walk *w, uint64_t bytes,
 	struct store *s = c->store;
 	uint64_t done = 0;
 
+	w->threshold = evict_threshold(c);
 	while (w->segment != 0 && done < bytes) {
 		struct batch b;
 
