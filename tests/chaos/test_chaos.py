@@ -27,7 +27,7 @@ BIN = os.environ.get("CHAOS_BIN", os.path.join(
 # Both behaviours at the limit share the time.
 STORM_S = int(os.environ.get("STORM_SECONDS", "120")) // 2
 SOAK_S = int(os.environ.get("SOAK_SECONDS", "30"))
-RESETS = int(os.environ.get("RESETS", "5000"))
+RESETS = int(os.environ.get("RESETS", "10000"))
 SEED = os.environ.get("CHAOS_SEED", str(time.time_ns() % 1000000))
 
 # The command line of the server that once ended silently; its limit of

@@ -46,7 +46,7 @@ uint64_t victim_wakeups(const struct victim *victim);
 /* Sockets in `state` whose local port is the server's. */
 long victim_sockets(const struct victim *victim, int state);
 
-/* Waits until the process holds `wanted` descriptors again. */
+/* Waits until the process holds no more than `wanted` descriptors. */
 bool victim_wait_fds(const struct victim *victim, long wanted,
 		     unsigned int timeout_ms);
 
