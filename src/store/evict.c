@@ -18,10 +18,11 @@ enum {
 	 * What a request walks, in its own bytes, when the reserve is complete
 	 * and when it is gone.  Walking as much as is stored keeps a full
 	 * reserve if nothing stays, and no request does the work of many; in
-	 * main up to nine in ten may stay.
+	 * main up to nine in ten may stay.  With 10 for 24 a third of a hot set
+	 * was lost when a store filled for the first time.
 	 */
 	PAY_MIN = 1,
-	PAY_MAX = 10,
+	PAY_MAX = 24,
 	PAY_BATCH = 512, /* small items are walked some at a time */
 	STEP = 64 * 1024,
 	PATIENCE = 4, /* victims walked before the pressure rises */
@@ -228,6 +229,10 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	factor = PAY_MIN +
 		 (uint64_t)(PAY_MAX - PAY_MIN) * (reserve - room) / reserve;
 	c->owed += (int64_t)(factor * bytes);
+	if (c->owed > (int64_t)(4 * bytes + STEP)) {
+		/* A large value does not pay for a tenth of the memory. */
+		c->owed = (int64_t)(4 * bytes + STEP);
+	}
 	if (c->owed < PAY_BATCH) {
 		return;
 	}
