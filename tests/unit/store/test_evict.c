@@ -6,7 +6,7 @@
 
 /* ---- density ----------------------------------------------------------- */
 
-#define LIMIT (32 * MIB)
+#define LIMIT (16 * MIB)
 
 /* Fills until well into eviction; bytes of the limit for each item. */
 static double bytes_per_item(uint64_t limit, uint32_t value_len)
@@ -55,7 +55,7 @@ static void test_density_of_small_items(void **state)
  */
 static void test_density_of_large_items(void **state)
 {
-	const uint32_t lens[] = { 500, 2048, 5000 };
+	const uint32_t lens[] = { 500, 2048, 3500 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
@@ -292,8 +292,8 @@ static void test_lowered_limit(void **state)
 	struct fixture f;
 
 	(void)state;
-	fixture_open(&f, 32 * MIB, true);
-	for (uint64_t i = 0; i < 200000; i++) {
+	fixture_open(&f, 16 * MIB, true);
+	for (uint64_t i = 0; i < 110000; i++) {
 		put_number(&f, i, 100, 0);
 	}
 	assert_true(store_set_limit(f.s, 8 * MIB));
@@ -303,12 +303,12 @@ static void test_lowered_limit(void **state)
 	}
 	assert_true(budget_used(store_budget(f.s)) <= 8 * MIB);
 	/* And up again. */
-	assert_false(store_set_limit(f.s, 65 * MIB));
-	assert_true(store_set_limit(f.s, 64 * MIB));
-	for (uint64_t i = 0; i < 300000; i++) {
+	assert_false(store_set_limit(f.s, 33 * MIB));
+	assert_true(store_set_limit(f.s, 32 * MIB));
+	for (uint64_t i = 0; i < 150000; i++) {
 		put_number(&f, i, 100, 0);
 	}
-	assert_int_equal(stats_of(&f).items, 300000);
+	assert_int_equal(stats_of(&f).items, 150000);
 	fixture_close(&f);
 }
 
@@ -317,8 +317,8 @@ static void test_lowered_limit_by_upkeep(void **state)
 	struct fixture f;
 
 	(void)state;
-	fixture_open(&f, 32 * MIB, true);
-	for (uint64_t i = 0; i < 200000; i++) {
+	fixture_open(&f, 16 * MIB, true);
+	for (uint64_t i = 0; i < 110000; i++) {
 		put_number(&f, i, 100, 0);
 	}
 	assert_true(store_set_limit(f.s, 8 * MIB));
