@@ -12,7 +12,7 @@
 static double bytes_per_item(uint64_t limit, uint32_t value_len)
 {
 	struct fixture f;
-	uint64_t n = limit / (16 + value_len + 20) * 5 / 4;
+	uint64_t n = limit / (16 + value_len + 20) * 9 / 8;
 	struct store_stats st;
 	double each;
 
@@ -35,7 +35,7 @@ static double bytes_per_item(uint64_t limit, uint32_t value_len)
  */
 static void test_density_of_small_items(void **state)
 {
-	const uint32_t lens[] = { 8, 32 };
+	const uint32_t lens[] = { 32, 64 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
