@@ -58,8 +58,6 @@ struct item_view {
 	bool binkey;  /* meta: the key was given in base64 */
 };
 
-enum item_death { DEATH_EVICTED, DEATH_EXPIRED };
-
 struct store_config {
 	uint64_t memory_limit;   /* bytes */
 	uint64_t memory_reserve; /* address space to reserve for growth */
