@@ -288,14 +288,10 @@ static int loop_timeout_ms(const struct io_loop *l)
 
 /* How long to wait for events.  When it is not 0 the loop counts as asleep
  * from here on. */
-static int loop_lie_down(struct io_loop *l, bool (*on_idle)(void *arg),
-			 void *arg)
+static int loop_lie_down(struct io_loop *l)
 {
 	int timeout_ms = loop_timeout_ms(l);
 
-	if (timeout_ms != 0 && on_idle != NULL) {
-		timeout_ms = on_idle(arg) ? 0 : loop_timeout_ms(l);
-	}
 	if (timeout_ms == 0) {
 		return 0;
 	}
@@ -379,13 +375,13 @@ static void loop_serve_streams(struct io_loop *l)
 	l->current = NULL;
 }
 
-void io_loop_run(struct io_loop *l, bool (*on_idle)(void *arg), void *arg)
+void io_loop_run(struct io_loop *l)
 {
 	check(!l->running);
 	l->now_ms = clock_ms();
 	l->running = true;
 	while (!atomic_load(&l->stopping)) {
-		loop_wait(l, loop_lie_down(l, on_idle, arg));
+		loop_wait(l, loop_lie_down(l));
 		loop_run_messages(l);
 		timer_run_due(l);
 		loop_serve_watches(l);

@@ -56,12 +56,8 @@ struct io_loop *io_loop_new(void);
  */
 void io_loop_free(struct io_loop *l);
 
-/*
- * Runs until io_loop_stop().  Before each sleep, when no stream is ready,
- * `on_idle` (may be NULL) is called; when it returns true the loop polls
- * instead of sleeping and asks again.
- */
-void io_loop_run(struct io_loop *l, bool (*on_idle)(void *arg), void *arg);
+/* Runs until io_loop_stop(). */
+void io_loop_run(struct io_loop *l);
 
 /*
  * Any thread: makes io_loop_run() return after its present turn.  What this

@@ -101,7 +101,7 @@ static void *control_main(void *arg)
 	diag_set_thread("control");
 	io_timer_set(c->loop, &c->upkeep, UPKEEP_IDLE_MS);
 	io_timer_set(c->loop, &c->watchdog, c->watch_ms);
-	io_loop_run(c->loop, NULL, NULL);
+	io_loop_run(c->loop);
 	return NULL;
 }
 

@@ -284,7 +284,7 @@ static void stop_threads(struct node *n)
 
 int node_run(struct node *n)
 {
-	io_loop_run(n->loop, NULL, NULL);
+	io_loop_run(n->loop);
 	acceptor_close(&n->acceptor);
 	stop_threads(n);
 	diag(DIAG_NOTE, "stopped");

@@ -149,7 +149,7 @@ static void *worker_main(void *arg)
 	if (w->node->settings->idle_timeout_s > 0) {
 		io_timer_set(w->loop, &w->idle_timer, IDLE_CHECK_MS);
 	}
-	io_loop_run(w->loop, NULL, NULL);
+	io_loop_run(w->loop);
 	return NULL;
 }
 

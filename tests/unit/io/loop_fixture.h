@@ -22,9 +22,9 @@
 
 enum {
 	DEADLINE_MS = 30000,
-	/* Polls without a ready stream after which a loop counts as settled:
+	/* Turns without a ready stream after which a loop counts as settled:
 	 * more than the longest chain of effects in these tests. */
-	SETTLED_POLLS = 8,
+	SETTLED_TURNS = 8,
 };
 
 struct deadline {
@@ -48,33 +48,48 @@ static inline void run_until_stopped(struct io_loop *l)
 
 	io_timer_init(&d.timer, deadline_passed);
 	io_timer_set(l, &d.timer, DEADLINE_MS);
-	io_loop_run(l, NULL, NULL);
+	io_loop_run(l);
 	io_timer_cancel(&d.timer);
 	assert_false(d.passed);
 }
 
+/*
+ * A message that posts itself again, so that the loop polls instead of
+ * sleeping, until enough turns in a row had nothing to do.
+ */
 struct settling {
+	struct io_msg msg;
 	struct io_loop *loop;
-	int polls;
+	int turns;
+	/* Not before this says so; NULL: at once. */
+	bool (*may_settle)(struct settling *s);
 };
 
-static inline bool settle_poll(void *arg)
+static inline void settling_run(struct io_msg *m)
 {
-	struct settling *s = arg;
+	struct settling *s = list_entry(m, struct settling, msg);
 
-	if (++s->polls == SETTLED_POLLS) {
-		io_loop_stop(s->loop);
+	if (io_loop_has_ready(s->loop) ||
+	    (s->may_settle != NULL && !s->may_settle(s))) {
+		s->turns = 0;
+	} else {
+		s->turns++;
 	}
-	return true;
+	if (s->turns == SETTLED_TURNS) {
+		io_loop_stop(s->loop);
+	} else {
+		io_post(s->loop, m);
+	}
 }
 
 /* Until the effects of all that has been done on this machine's unix sockets
  * (which take effect at once) have been seen. */
 static inline void run_until_settled(struct io_loop *l)
 {
-	struct settling s = { .loop = l };
+	struct settling s = { .msg.run = settling_run, .loop = l };
 
-	io_loop_run(l, settle_poll, &s);
+	io_post(l, &s.msg);
+	io_loop_run(l);
 }
 
 /* Two connected unix sockets, both non-blocking. */

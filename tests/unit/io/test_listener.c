@@ -126,37 +126,35 @@ static void door_close(struct door *d)
 /* On the loopback a connection is in the queue when connect() returns; the
  * report of it may take a moment longer, so this waits for the effect. */
 struct expectation {
+	struct settling settling;
 	struct door *door;
 	int accepted;
 	int starved;
-	struct settling settling;
 };
 
-static bool as_expected(void *arg)
+static bool as_expected(struct settling *s)
 {
-	struct expectation *e = arg;
+	struct expectation *e = list_entry(s, struct expectation, settling);
 
-	if (e->door->accepted >= e->accepted &&
-	    e->door->starved >= e->starved) {
-		return settle_poll(&e->settling);
-	}
-	return false;
+	return e->door->accepted >= e->accepted &&
+	       e->door->starved >= e->starved;
 }
 
 static void run_until(struct door *d, int accepted, int starved)
 {
 	struct expectation e = {
+		.settling = {
+			.msg.run = settling_run,
+			.loop = d->l.loop,
+			.may_settle = as_expected,
+		},
 		.door = d,
 		.accepted = accepted,
 		.starved = starved,
-		.settling.loop = d->l.loop,
 	};
-	struct deadline late = { .loop = d->l.loop };
 
-	io_timer_init(&late.timer, deadline_passed);
-	io_timer_set(d->l.loop, &late.timer, DEADLINE_MS);
-	io_loop_run(d->l.loop, as_expected, &e);
-	io_timer_cancel(&late.timer);
+	io_post(d->l.loop, &e.settling.msg);
+	run_until_stopped(d->l.loop);
 	assert_int_equal(d->accepted, accepted);
 	assert_int_equal(d->starved, starved);
 }

@@ -125,7 +125,7 @@ static void ping_run(struct io_msg *m)
 
 static void *run_other_loop(void *arg)
 {
-	io_loop_run(arg, NULL, NULL);
+	io_loop_run(arg);
 	return NULL;
 }
 
@@ -193,7 +193,7 @@ static void no_knock_is_missed_on_the_way_to_sleep(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, knock_often, &k), 0);
-	io_loop_run(k.loop, NULL, NULL);
+	io_loop_run(k.loop);
 	pthread_join(thread, NULL);
 	assert_false(k.given_up);
 	assert_int_equal(k.heard, KNOCKS);
@@ -330,36 +330,16 @@ static void a_stop_wakes_a_sleeper(void **state)
 
 /* ---- idling ------------------------------------------------------------- */
 
-struct idler {
-	struct io_loop *loop;
-	struct io_msg *late;
-	int calls;
-};
-
-static bool idle_thrice(void *arg)
-{
-	struct idler *i = arg;
-
-	i->calls++;
-	if (i->calls == 3) {
-		io_loop_defer(i->loop, i->late);
-	}
-	return i->calls < 3;
-}
-
-/* It is asked again as long as it has work, and what it defers is not slept
- * upon. */
-static void the_idle_are_asked_before_each_sleep(void **state)
+static void what_is_deferred_is_not_slept_upon(void **state)
 {
 	struct io_loop *l = io_loop_new();
 	char notes[16] = "";
 	struct noted last = noted_of(l, 'l', notes);
-	struct idler i = { .loop = l, .late = &last.msg };
 
 	(void)state;
 	last.stops = true;
-	io_loop_run(l, idle_thrice, &i);
-	assert_int_equal(i.calls, 3);
+	io_loop_defer(l, &last.msg);
+	run_until_stopped(l);
 	assert_string_equal(notes, "l");
 	io_loop_free(l);
 }
@@ -558,7 +538,7 @@ int main(void)
 		cmocka_unit_test(what_was_posted_before_a_stop_is_run),
 		cmocka_unit_test(a_stop_ends_the_run_that_follows),
 		cmocka_unit_test(a_stop_wakes_a_sleeper),
-		cmocka_unit_test(the_idle_are_asked_before_each_sleep),
+		cmocka_unit_test(what_is_deferred_is_not_slept_upon),
 		cmocka_unit_test(it_says_since_when_it_works),
 		cmocka_unit_test(a_watch_sees_each_write),
 		cmocka_unit_test(a_closed_watch_is_not_called),

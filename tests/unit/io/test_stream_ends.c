@@ -29,7 +29,7 @@ static void assert_quiet(struct io_loop *l)
 
 	run_until_settled(l);
 	assert_int_equal(counter_read(&io_loop_stats(l)->turns) - before,
-			 SETTLED_POLLS);
+			 SETTLED_TURNS);
 }
 
 /* ---- by the peer -------------------------------------------------------- */
