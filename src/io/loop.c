@@ -30,9 +30,10 @@ bool loop_join(struct io_loop *l, int fd, uint32_t events, void *handle,
 }
 
 /*
- * Said to the kernel even before a close(): where a child has inherited the
- * descriptor, closing ours would leave the registration in place, with a
- * pointer to freed memory in it.
+ * Said to the kernel even before a close(): as long as anyone else holds the
+ * file, closing our descriptor leaves the registration in place, with a
+ * pointer to freed memory in it.  A child that has inherited it holds it,
+ * and so does, for a moment, whoever looks at /proc/PID/fd.
  */
 void loop_leave(struct io_loop *l, int fd)
 {

@@ -218,12 +218,6 @@ static void switch_on(int fd, int level, int option)
 	(void)setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-void sock_tune_accepted(int fd)
-{
-	switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
-	switch_on(fd, SOL_SOCKET, SO_KEEPALIVE);
-}
-
 static void close_all(const int *fds, int count)
 {
 	for (int i = 0; i < count; i++) {
@@ -258,6 +252,9 @@ static int listen_on(const struct addrinfo *a, int backlog)
 		switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	}
 	switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	/* What is accepted inherits these: two calls less for each. */
+	switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
+	switch_on(fd, SOL_SOCKET, SO_KEEPALIVE);
 	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
 	    listen(fd, backlog) == 0) {
 		return fd;

@@ -24,7 +24,8 @@ bool sock_split_address(const char *text, int default_port, char *host,
  * Opens listening sockets for every address that `host` resolves to (NULL:
  * all addresses).  port 0 asks for a free one.  Fills up to `room`
  * descriptors, non-blocking and close-on-exec, and returns their number; 0
- * with errno and *why set when none could be opened.
+ * with errno and *why set when none could be opened.  Connections accepted
+ * on them have TCP_NODELAY and keepalive.
  */
 int sock_listen_tcp(const char *host, int port, int backlog, int *fds, int room,
 		    const char **why);
@@ -32,9 +33,6 @@ int sock_listen_tcp(const char *host, int port, int backlog, int *fds, int room,
 /* A unix socket at `path` with mode `mask` (octal, as -a); -1 with errno.
  * A socket file that nobody listens on any more is replaced. */
 int sock_listen_unix(const char *path, unsigned mask, int backlog);
-
-/* TCP_NODELAY and keepalive on an accepted connection. */
-void sock_tune_accepted(int fd);
 
 /* "tcp:1.2.3.4:5", "tcp6:[::1]:5", "unix:/path", as `stats conns` has it. */
 void sock_format(const struct sockaddr_storage *addr, socklen_t len, char *out,

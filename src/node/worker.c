@@ -11,7 +11,6 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/limits.h"
-#include "io/sock.h"
 #include "node/node_state.h"
 #include "node/session.h"
 #include "node/worker.h"
@@ -50,7 +49,6 @@ static void handover_run(struct io_msg *m)
 		refuse(w, fd, "the server is stopping");
 		return;
 	}
-	sock_tune_accepted(fd);
 	if (session_new(w, fd) == NULL) {
 		refuse(w, fd, strerror(errno));
 		return;

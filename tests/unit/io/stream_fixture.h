@@ -163,7 +163,6 @@ static inline void near_open_tcp(struct near *n, struct io_loop *l, char name,
 		connect(far, (struct sockaddr *)(void *)&to, sizeof(to)), 0);
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	assert_return_code(fd, 0);
-	sock_tune_accepted(fd);
 	close(listener);
 	near_init(n, l, name, t, fd, far);
 }

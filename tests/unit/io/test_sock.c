@@ -170,8 +170,6 @@ static void a_connection_has_two_ends(void **state)
 	int listener;
 	int fd;
 	int far;
-	int on = 0;
-	socklen_t len = sizeof(on);
 	const char *why;
 	char local[SOCK_ADDR_TEXT];
 	char peer[SOCK_ADDR_TEXT];
@@ -185,11 +183,6 @@ static void a_connection_has_two_ends(void **state)
 	far = connect_to(sock_local_port(listener));
 	fd = accept(listener, NULL, NULL);
 	assert_return_code(fd, 0);
-	sock_tune_accepted(fd);
-	getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len);
-	assert_int_equal(on, 1);
-	getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len);
-	assert_int_equal(on, 1);
 	sock_format_local(fd, local, sizeof(local));
 	snprintf(expected, sizeof(expected), "tcp:127.0.0.1:%d",
 		 sock_local_port(listener));
@@ -202,6 +195,43 @@ static void a_connection_has_two_ends(void **state)
 	close(fd);
 	close(far);
 	close(listener);
+}
+
+static void assert_on(int fd, int level, int option)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	assert_return_code(getsockopt(fd, level, option, &on, &len), 0);
+	assert_int_equal(on, 1);
+}
+
+/* In each family; nobody sets them on the accepted socket itself. */
+static void the_accepted_inherit_their_options(void **state)
+{
+	const char *why = NULL;
+	int fds[4];
+	int n = sock_listen_tcp(NULL, 0, 8, fds, 4, &why);
+
+	(void)state;
+	assert_in_range(n, 1, 2);
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_storage to;
+		socklen_t len = sizeof(to);
+		int far = socket(family_of(fds[i]), SOCK_STREAM, 0);
+		int fd;
+
+		getsockname(fds[i], (struct sockaddr *)(void *)&to, &len);
+		assert_return_code(
+			connect(far, (struct sockaddr *)(void *)&to, len), 0);
+		fd = accept(fds[i], NULL, NULL);
+		assert_return_code(fd, 0);
+		assert_on(fd, IPPROTO_TCP, TCP_NODELAY);
+		assert_on(fd, SOL_SOCKET, SO_KEEPALIVE);
+		close(fd);
+		close(far);
+		close(fds[i]);
+	}
 }
 
 /* All addresses: one socket for each family, on one port. */
@@ -479,6 +509,7 @@ int main(void)
 		cmocka_unit_test(internet_addresses_are_formatted),
 		cmocka_unit_test(unix_addresses_are_formatted),
 		cmocka_unit_test(a_connection_has_two_ends),
+		cmocka_unit_test(the_accepted_inherit_their_options),
 		cmocka_unit_test(all_addresses_share_a_free_port),
 		cmocka_unit_test(no_more_than_there_is_room_for),
 		cmocka_unit_test(a_taken_port_is_refused),
