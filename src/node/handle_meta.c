@@ -253,12 +253,6 @@ void handle_mg(struct session *s, const struct request *r)
 
 /* ---- ms ---------------------------------------------------------------- */
 
-/* As mg and the others, ms is complete only with its value. */
-void handle_ms(struct session *s, const struct request *r)
-{
-	handle_store(s, r);
-}
-
 static enum store_mode ms_mode(const struct request *r)
 {
 	switch (r->meta.mode) {
