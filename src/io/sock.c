@@ -6,6 +6,7 @@
  * that an address in text is what the client has, never a mapped one.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -124,25 +125,44 @@ static void format_unix(const struct sockaddr_un *un, socklen_t len, char *out,
 	}
 }
 
-void sock_format(const struct sockaddr_storage *addr, socklen_t len, char *out,
-		 size_t room)
+static_assert(SOCK_IP_TEXT >= INET6_ADDRSTRLEN, "an address fits its text");
+
+static bool format_ip(const struct sockaddr_storage *addr,
+		      char out[SOCK_IP_TEXT])
 {
 	const void *any = addr;
 	const struct sockaddr_in *in = any;
 	const struct sockaddr_in6 *in6 = any;
-	char text[INET6_ADDRSTRLEN] = "";
+	const void *ip;
 
 	switch (addr->ss_family) {
 	case AF_INET:
-		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-		snprintf(out, room, "tcp:%s:%d", text, sock_port(addr));
+		ip = &in->sin_addr;
 		break;
 	case AF_INET6:
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-		snprintf(out, room, "tcp6:[%s]:%d", text, sock_port(addr));
+		ip = &in6->sin6_addr;
+		break;
+	default:
+		return false;
+	}
+	return inet_ntop(addr->ss_family, ip, out, SOCK_IP_TEXT) != NULL;
+}
+
+void sock_format(const struct sockaddr_storage *addr, socklen_t len, char *out,
+		 size_t room)
+{
+	char ip[SOCK_IP_TEXT] = "";
+
+	(void)format_ip(addr, ip);
+	switch (addr->ss_family) {
+	case AF_INET:
+		snprintf(out, room, "tcp:%s:%d", ip, sock_port(addr));
+		break;
+	case AF_INET6:
+		snprintf(out, room, "tcp6:[%s]:%d", ip, sock_port(addr));
 		break;
 	case AF_UNIX:
-		format_unix(any, len, out, room);
+		format_unix((const void *)addr, len, out, room);
 		break;
 	default:
 		snprintf(out, room, "<AF %d>", addr->ss_family);
@@ -179,6 +199,19 @@ void sock_format_local(int fd, char *out, size_t room)
 void sock_format_peer(int fd, char *out, size_t room)
 {
 	format_end(fd, out, room, peer_name);
+}
+
+bool sock_peer_ip(int fd, char ip[SOCK_IP_TEXT], int *port)
+{
+	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(addr);
+
+	if (peer_name(fd, (struct sockaddr *)(void *)&addr, &len) != 0 ||
+	    !format_ip(&addr, ip)) {
+		return false;
+	}
+	*port = sock_port(&addr);
+	return true;
 }
 
 int sock_port(const struct sockaddr_storage *addr)

@@ -10,7 +10,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { SOCK_ADDR_TEXT = 128 }; /* room for an address in text */
+enum {
+	SOCK_ADDR_TEXT = 128, /* room for an address in text */
+	SOCK_IP_TEXT = 46,    /* for an IPv4 or IPv6 address alone */
+};
 
 /*
  * Splits "addr", "addr:port", "[v6]:port", "v6" into host and port; the port
@@ -39,6 +42,10 @@ void sock_format(const struct sockaddr_storage *addr, socklen_t len, char *out,
 		 size_t room);
 void sock_format_local(int fd, char *out, size_t room);
 void sock_format_peer(int fd, char *out, size_t room);
+
+/* The address and the port of a TCP peer; false, with neither touched, when
+ * the other end is a unix socket or has gone. */
+bool sock_peer_ip(int fd, char ip[SOCK_IP_TEXT], int *port);
 
 /* The port an address or a listening socket has; 0 for none. */
 int sock_port(const struct sockaddr_storage *addr);

@@ -2,8 +2,6 @@
 /*
  * Watchers.  The lines are memcached's (its doc/protocol.txt, "Watchers").
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "io/sock.h"
 #include "node/node_state.h"
 #include "node/output.h"
 #include "node/session.h"
@@ -148,43 +147,16 @@ void watch_evict(struct watch *w, const struct item_view *item, uint32_t now)
 }
 
 /* Address, port and transport of a connection's peer. */
-static void describe_peer(int fd, char *ip, size_t room, int *port,
-			  const char **transport)
-{
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
-
-	*port = 0;
-	*transport = "local";
-	snprintf(ip, room, "unix");
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0) {
-		return;
-	}
-	if (peer.ss_family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&peer;
-
-		inet_ntop(AF_INET, &v4->sin_addr, ip, (socklen_t)room);
-		*transport = "tcp";
-		*port = ntohs(v4->sin_port);
-	} else if (peer.ss_family == AF_INET6) {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&peer;
-
-		inet_ntop(AF_INET6, &v6->sin6_addr, ip, (socklen_t)room);
-		*transport = "tcp";
-		*port = ntohs(v6->sin6_port);
-	}
-}
-
 void watch_connection(struct watch *w, int fd, const char *reason)
 {
-	char ip[INET6_ADDRSTRLEN];
+	char ip[SOCK_IP_TEXT] = "unix";
+	int port = 0;
 	const char *transport;
-	int port;
 
 	if (!watch_wants(w, WATCH_CONNEVENTS)) {
 		return;
 	}
-	describe_peer(fd, ip, sizeof(ip), &port, &transport);
+	transport = sock_peer_ip(fd, ip, &port) ? "tcp" : "local";
 	if (reason == NULL) {
 		event(w, WATCH_CONNEVENTS,
 		      "type=conn_new rip=%s rport=%d transport=%s cfd=%d\n", ip,

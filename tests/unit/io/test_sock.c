@@ -174,6 +174,8 @@ static void a_connection_has_two_ends(void **state)
 	char local[SOCK_ADDR_TEXT];
 	char peer[SOCK_ADDR_TEXT];
 	char expected[SOCK_ADDR_TEXT];
+	char ip[SOCK_IP_TEXT] = "none";
+	int port = -1;
 
 	(void)state;
 	assert_int_equal(sock_listen_tcp("127.0.0.1", 0, 8, &listener, 1, &why),
@@ -192,6 +194,12 @@ static void a_connection_has_two_ends(void **state)
 	assert_string_equal(peer, local);
 	sock_format_peer(listener, peer, sizeof(peer));
 	assert_string_equal(peer, "<AF 0>");
+	assert_false(sock_peer_ip(listener, ip, &port));
+	assert_string_equal(ip, "none");
+	assert_int_equal(port, -1);
+	assert_true(sock_peer_ip(fd, ip, &port));
+	assert_string_equal(ip, "127.0.0.1");
+	assert_int_equal(port, sock_local_port(far));
 	close(fd);
 	close(far);
 	close(listener);
