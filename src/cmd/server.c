@@ -125,7 +125,7 @@ static int raise_limits(struct server *sv)
 {
 	struct settings *s = &sv->options.settings;
 	uint64_t spare = (uint64_t)FDS_PER_THREAD * (s->threads + 2) +
-			 SOCKETS_MAX + FDS_SPARE;
+			 LISTENERS_MAX + FDS_SPARE;
 	uint64_t wanted = spare + s->max_connections;
 	uint64_t have = 0;
 

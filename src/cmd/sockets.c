@@ -25,7 +25,7 @@ static bool open_tcp(struct sockets *s, const char *host, int port, int backlog)
 {
 	const char *why = "unknown";
 	int count = sock_listen_tcp(host, port, backlog, s->fds + s->count,
-				    SOCKETS_MAX - s->count, &why);
+				    LISTENERS_MAX - s->count, &why);
 	char name[ADDRESS_HOST_ROOM + 16];
 	int error = errno;
 
@@ -65,7 +65,7 @@ static bool open_listed(struct sockets *s, const struct address_list *list,
 	for (size_t i = 0; i < list->count; i++) {
 		const struct address *a = &list->items[i];
 
-		if (s->count == SOCKETS_MAX) {
+		if (s->count == LISTENERS_MAX) {
 			return fail(s, "cannot listen on", a->host,
 				    "too many addresses");
 		}

@@ -11,13 +11,10 @@
 
 #include "cmd/options.h"
 
-enum {
-	SOCKETS_MAX = 2 * ADDRESSES_MAX, /* a name may have two families */
-	SOCKETS_WHY_ROOM = 512,
-};
+enum { SOCKETS_WHY_ROOM = 512 };
 
 struct sockets {
-	int fds[SOCKETS_MAX];
+	int fds[LISTENERS_MAX];
 	int count;
 	char why[SOCKETS_WHY_ROOM]; /* of the last failure, one line */
 };

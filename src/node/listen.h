@@ -20,10 +20,9 @@
 
 #include "io/loop.h"
 #include "io/sock.h"
+#include "node/settings.h"
 
 struct node;
-
-enum { LISTENERS_MAX = 128 };
 
 struct acceptor_listener {
 	struct io_listener io; /* first */

@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ADDRESSES_MAX = 64 };
+enum {
+	ADDRESSES_MAX = 64,
+	LISTENERS_MAX = 2 * ADDRESSES_MAX, /* a name may have two families */
+};
 
 /* The release of memcached whose behaviour this server has. */
 #define SETTINGS_VERSION "1.6.45"
