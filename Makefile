@@ -9,7 +9,7 @@ SOAK_SECONDS ?= 600
 STORM_SECONDS ?= 600
 
 .PHONY: help run build test unit wire chaos asan tsan fuzz tidy format \
-	bench soak storm install clean
+	bench speed soak storm install clean
 
 help:
 	@echo 'make run      build, and serve on 127.0.0.1:11211 (ARGS="-m 256")'
@@ -22,6 +22,7 @@ help:
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
 	@echo 'make tidy     the rules of the tree'
 	@echo 'make format   lay the C files out as .clang-format says'
+	@echo 'make speed    count instructions (ACCEPT=1: as the new baseline)'
 	@echo 'make bench    figures beside memcached, into bench/RESULTS.md'
 	@echo 'make soak     mixed load for SOAK_SECONDS ($(SOAK_SECONDS))'
 	@echo 'make storm    connection storm for STORM_SECONDS ($(STORM_SECONDS))'
@@ -45,6 +46,9 @@ unit wire chaos asan tsan tidy bench:
 
 fuzz:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/check fuzz
+
+speed:
+	@ACCEPT=$(ACCEPT) tools/check speed
 
 soak:
 	@SOAK_SECONDS=$(SOAK_SECONDS) tools/check soak
