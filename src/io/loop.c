@@ -246,7 +246,7 @@ bool io_loop_has_ready(const struct io_loop *l)
 {
 	const struct list *first = l->streams.next;
 
-	if (!list_empty(&l->turn)) {
+	if (!list_empty(&l->turn) || l->arrived > 0) {
 		return true;
 	}
 	if (l->current != NULL && first == &l->current->ready) {
@@ -364,15 +364,46 @@ static void loop_serve_listeners(struct io_loop *l)
 	}
 }
 
-static void loop_serve_streams(struct io_loop *l)
+/* Streams that have received and wait to be handed their bytes. */
+struct batch {
+	struct io_stream *stream[IO_BATCH];
+	size_t bytes[IO_BATCH];
+	unsigned count;
+};
+
+/* The first half of the turns, until the batch is full or all have had it. */
+static void loop_receive(struct io_loop *l, struct batch *b)
 {
 	struct list *link;
 
-	list_take(&l->turn, &l->streams);
-	while ((link = list_pop_head(&l->turn)) != NULL) {
-		l->current = list_entry(link, struct io_stream, ready);
-		stream_turn(l->current);
+	b->count = 0;
+	while (b->count < IO_BATCH && (link = list_pop_head(&l->turn))) {
+		struct io_stream *s = list_entry(link, struct io_stream, ready);
+		size_t n;
+
+		l->current = s;
+		n = stream_turn(s, b->count);
+		if (n > 0) {
+			b->stream[b->count] = s;
+			b->bytes[b->count++] = n;
+		}
 	}
+}
+
+static void loop_serve_streams(struct io_loop *l)
+{
+	struct batch b;
+
+	list_take(&l->turn, &l->streams);
+	do {
+		loop_receive(l, &b);
+		l->arrived = b.count;
+		for (unsigned i = 0; i < b.count; i++) {
+			l->current = b.stream[i];
+			l->arrived--;
+			stream_hand_over(b.stream[i], i, b.bytes[i]);
+		}
+	} while (!list_empty(&l->turn));
 	l->current = NULL;
 }
 

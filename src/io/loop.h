@@ -34,6 +34,15 @@
 
 enum { IO_GUARD_REPORTS = 1000 };
 
+/*
+ * Streams that receive, one after the other, before the first of them is
+ * handed its bytes.  The owners see in arrived() what is coming, and the
+ * waits for the memory that it will take overlap with each other and with
+ * the system calls.  Eight hide nearly all of that; more would only delay the
+ * first.
+ */
+enum { IO_BATCH = 8 };
+
 struct io_loop;
 struct io_stream;
 struct io_listener;
@@ -102,10 +111,17 @@ struct io_stream_ops {
 	/*
 	 * Where the next bytes go: fills up to two parts and returns their
 	 * number; 0 to receive nothing now (until io_stream_resume()).
+	 * `slot`, below IO_BATCH, is this receive's alone until received()
+	 * has returned: streams may share one buffer for each slot.
 	 */
-	int (*place)(struct io_stream *s, struct iovec part[2]);
+	int (*place)(struct io_stream *s, unsigned slot, struct iovec part[2]);
+	/*
+	 * `n` bytes (at least 1) are where place() said, and received()
+	 * follows in this turn; for looking ahead only.  May be NULL.
+	 */
+	void (*arrived)(struct io_stream *s, unsigned slot, size_t n);
 	/* `n` bytes (at least 1) have arrived where place() said. */
-	void (*received)(struct io_stream *s, size_t n);
+	void (*received)(struct io_stream *s, unsigned slot, size_t n);
 	/*
 	 * Called for a turn that io_stream_again() asked for: the owner goes
 	 * on with what it has.

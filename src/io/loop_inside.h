@@ -13,7 +13,10 @@
  *	3. A handle has one turn of its own in each turn of the loop: the
  *	   ready list is taken as it stands, and who becomes ready again
  *	   waits in the new one, behind the others.
- *	4. Nothing that a loop waits for can be waited for twice: it sleeps
+ *	4. Streams receive in batches, and are handed their bytes when the
+ *	   batch is complete.  One that is closed in between has lost ARRIVED
+ *	   and is passed over; its memory lives on (io_stream_close()).
+ *	5. Nothing that a loop waits for can be waited for twice: it sleeps
  *	   only while no handle is ready, no message is queued and nothing is
  *	   deferred.
  */
@@ -53,6 +56,7 @@ struct io_loop {
 	struct io_stream *current; /* whose turn it is */
 	struct list streams;       /* ready; those not yet served this turn */
 	struct list turn;          /* are in `turn` */
+	unsigned arrived;          /* of the batch: still to be handed over */
 	struct list listeners;
 	struct list watches;
 	struct list timers; /* by due_ms, the earliest first */
@@ -81,8 +85,13 @@ bool loop_barren(uint16_t *barren);
 void stream_mark(struct io_stream *s, uint32_t events);
 void listener_mark(struct io_listener *l, uint32_t events);
 
-/* The turn of a handle, which is on no ready list meanwhile. */
-void stream_turn(struct io_stream *s);
+/*
+ * The turn of a handle, which is on no ready list meanwhile.  A stream's turn
+ * has two halves; the second, stream_hand_over(), is due when the first
+ * returned a number of bytes above 0.
+ */
+size_t stream_turn(struct io_stream *s, unsigned slot);
+void stream_hand_over(struct io_stream *s, unsigned slot, size_t n);
 void listener_turn(struct io_listener *l);
 
 /* Runs the timers that are due. */

@@ -33,6 +33,7 @@ enum stream_state {
 	ENDED = 1 << 7,    /* ended() was called */
 	GUARDED = 1 << 8,  /* the guard is to strike */
 	CUT = 1 << 9,      /* the guard has struck */
+	ARRIVED = 1 << 10, /* bytes wait to be handed over */
 };
 
 static bool has(const struct io_stream *s, unsigned bits)
@@ -175,19 +176,20 @@ static long receive_once(int fd, struct iovec *part, int parts)
 	return n;
 }
 
-static void receive(struct io_stream *s)
+/* The bytes that have arrived, 0 if there is nothing to hand over. */
+static size_t receive(struct io_stream *s, unsigned slot)
 {
 	struct iovec part[2];
-	int parts = s->ops->place(s, part);
+	int parts = s->ops->place(s, slot, part);
 	size_t room;
 	long n;
 
 	if (s->fd < 0) {
-		return;
+		return 0;
 	}
 	if (parts == 0) {
 		set(s, PAUSED);
-		return;
+		return 0;
 	}
 	room = part[0].iov_len + (parts == 2 ? part[1].iov_len : 0);
 	/* A receive without room would look like the end of the stream. */
@@ -198,14 +200,16 @@ static void receive(struct io_stream *s)
 		if ((size_t)n < room && (s->state & (HALF | BROKEN)) == 0) {
 			clear(s, READABLE);
 		}
-		s->ops->received(s, (size_t)n);
-	} else if (n == 0) {
+		return (size_t)n;
+	}
+	if (n == 0) {
 		end(s, 0);
 	} else if (errno == EAGAIN) {
 		clear(s, READABLE | HALF | BROKEN);
 	} else {
 		end(s, errno);
 	}
+	return 0;
 }
 
 /*
@@ -236,32 +240,52 @@ static void probe(struct io_stream *s)
 	}
 }
 
-void stream_turn(struct io_stream *s)
+size_t stream_turn(struct io_stream *s, unsigned slot)
 {
+	size_t n = 0;
+
 	if (has(s, GUARDED)) {
 		strike(s);
 		queue(s);
-		return;
+		return 0;
 	}
 	if (has(s, SHORT | ROOM)) {
 		clear(s, SHORT | ROOM);
 		s->ops->sendable(s);
 		if (s->fd < 0) {
-			return;
+			return 0;
 		}
 	}
 	if (has(s, AGAIN)) {
 		clear(s, AGAIN);
 		s->ops->again(s);
 	} else if (has(s, ENDED)) {
-		return;
+		return 0;
 	} else if (has(s, PAUSED)) {
 		if (has(s, BROKEN)) {
 			probe(s);
 		}
 	} else if (has(s, READABLE)) {
-		receive(s);
+		n = receive(s, slot);
 	}
+	if (n == 0) {
+		queue(s);
+		return 0;
+	}
+	set(s, ARRIVED);
+	if (s->ops->arrived != NULL) {
+		s->ops->arrived(s, slot, n);
+	}
+	return n;
+}
+
+void stream_hand_over(struct io_stream *s, unsigned slot, size_t n)
+{
+	if (!has(s, ARRIVED)) {
+		return; /* closed since */
+	}
+	clear(s, ARRIVED);
+	s->ops->received(s, slot, n);
 	queue(s);
 }
 

@@ -112,7 +112,7 @@ static bool get_keys(struct session *s, struct span *rest, bool with_cas)
 		unsigned n = 0;
 
 		while (n < PREFETCH_KEYS && text_next_key(rest, &word)) {
-			keys[n++] = store_key(store, word.data, word.len);
+			keys[n++] = session_key(s, word.data, word.len);
 		}
 		if (n == 0) {
 			return true;
@@ -172,8 +172,7 @@ void handle_gat(struct session *s, const struct request *r)
 	int done = 0;
 
 	while (text_next_key(&rest, &word)) {
-		struct store_key key = store_key(w->node->store, word.data,
-						 word.len);
+		struct store_key key = session_key(s, word.data, word.len);
 
 		gat_one(s, &key, exptime, r->cmd == CMD_GATS);
 		if (++done == KEYS_PER_TURN || output_pending(s) >= OUT_PAUSE) {
@@ -255,7 +254,7 @@ static void refuse_value(struct session *s, const struct request *r,
 			 enum reply why)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct change change;
 
 	log_store(s, r, why == REPLY_TOO_LARGE ? "too_large" : "no_memory",
@@ -277,7 +276,7 @@ bool value_begin(struct session *s, const struct request *r,
 		 struct reservation *out)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 
 	if (too_large(s, r, r->value_len)) {
 		worker_count(w, store_too_large);
@@ -407,7 +406,7 @@ void handle_store(struct session *s, const struct request *r)
 void handle_delete(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct change change;
 
 	count_prefix(s, &key, PREFIX_DELETE);
@@ -461,7 +460,7 @@ static void answer_number(struct session *s, const struct request *r,
 void handle_delta(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct delta d = { .decrement = r->cmd == CMD_DECR,
 			   .amount = r->delta };
 	struct store_entry e;
@@ -490,7 +489,7 @@ void handle_delta(struct session *s, const struct request *r)
 void handle_touch(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct store_entry e;
 	enum store_result result;
 

@@ -225,8 +225,7 @@ static void mg_count(struct session *s, const struct request *r,
 
 void handle_mg(struct session *s, const struct request *r)
 {
-	struct store_key key = store_key(s->worker->node->store, r->key,
-					 r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct store_entry e;
 	bool created = false;
 	bool hit;
@@ -361,7 +360,7 @@ static enum store_result md_invalidate(struct session *s,
 void handle_md(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct change change;
 	enum store_result result;
 
@@ -439,7 +438,7 @@ static void ma_answer(struct session *s, const struct request *r,
 void handle_ma(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct delta d = ma_delta(s, r);
 	struct store_entry e;
 	enum store_result result;
@@ -483,7 +482,7 @@ void handle_ma(struct session *s, const struct request *r)
 void handle_me(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
-	struct store_key key = store_key(w->node->store, r->key, r->key_len);
+	struct store_key key = session_key(s, r->key, r->key_len);
 	struct store_entry e;
 
 	worker_count(w, cmd_meta);

@@ -27,16 +27,12 @@
 #include "node/handlers.h"
 #include "node/node_state.h"
 #include "node/session.h"
-#include "proto/peek.h"
 
 /* The first byte of a request in the binary protocol. */
 enum { BINARY_MAGIC = 0x80, BINARY_HEADER = 24 };
 
 /* Lines that are still incomplete may take this part of the memory limit. */
 enum { LINE_SHARE = 8 };
-
-/* Requests of a pipeline whose memory is asked for at the same time. */
-enum { AHEAD_MAX = 16 };
 
 static const struct io_stream_ops session_ops;
 
@@ -136,10 +132,26 @@ static void out_of_read_memory(struct session *s)
 	s->closing = true;
 }
 
-/*
- * Keeps `len` unconsumed bytes at `data`, which may lie in s->in.  A buffer
- * that was made for a long line does not stay for a short rest.
- */
+/* A buffer that was made for a long line does not stay for a short rest. */
+static void in_trim(struct session *s)
+{
+	char *smaller;
+
+	if (s->in_cap <= RECV_BUF_SIZE || s->in_len > RECV_BUF_SIZE / 2) {
+		return;
+	}
+	smaller = session_alloc(s, s->in_len);
+	if (smaller == NULL) {
+		return;
+	}
+	memcpy(smaller, s->in, s->in_len);
+	count_long(s, s->in_cap, false);
+	session_dealloc(s, s->in, s->in_cap);
+	s->in = smaller;
+	s->in_cap = s->in_len;
+}
+
+/* Keeps `len` unconsumed bytes at `data`, which may lie in s->in. */
 static void in_keep(struct session *s, const char *data, size_t len)
 {
 	bool inside = s->in != NULL && data >= s->in &&
@@ -149,16 +161,10 @@ static void in_keep(struct session *s, const char *data, size_t len)
 		in_release(s);
 		return;
 	}
-	if (inside && s->in_cap > RECV_BUF_SIZE && len <= RECV_BUF_SIZE / 2) {
-		data = memcpy(s->worker->recv_buf, data, len);
-		in_release(s);
-		inside = false;
-	}
 	if (inside) {
-		if (data != s->in) {
-			memmove(s->in, data, len);
-		}
+		memmove(s->in, data, len);
 		s->in_len = len;
+		in_trim(s);
 		return;
 	}
 	s->in_len = 0;
@@ -531,29 +537,30 @@ static size_t run_line(struct session *s, const char *data, size_t len)
 	return p.consumed;
 }
 
-/*
- * Asks for the memory of the requests that follow in what has arrived, so
- * that the waits for it overlap; returns for how many.
- */
-static size_t look_ahead(const struct session *s, const char *data, size_t len)
+struct store_key session_key(struct session *s, const char *data, size_t len)
 {
-	const struct store *store = s->worker->node->store;
-	struct span names[AHEAD_MAX];
-	struct store_key keys[AHEAD_MAX];
-	size_t n = text_peek_keys(data, len, names, AHEAD_MAX);
+	struct worker *w = s->worker;
 
-	for (size_t i = 0; i < n; i++) {
-		keys[i] = store_key(store, names[i].data, names[i].len);
+	return ahead_key(&w->ahead, w->node->store, data, len);
+}
+
+/* A line runs next; those that follow it have their keys looked at. */
+static void look_ahead(struct worker *w, const char *data, size_t len,
+		       bool first)
+{
+	struct ahead *a = &w->ahead;
+
+	/* One request alone has nothing to overlap with. */
+	if (a->left == 0 && !first) {
+		ahead_pipeline(a, w->node->store, data, len);
 	}
-	store_prefetch_batch(store, keys, (unsigned)n);
-	return n;
+	a->left -= a->left > 0;
 }
 
 /* Consumes what it can of `len` bytes; returns how many. */
 static size_t process(struct session *s, const char *data, size_t len)
 {
 	struct worker *w = s->worker;
-	size_t ahead = 0; /* requests that memory has been asked for */
 	size_t at = 0;
 
 	while (at < len && !s->broken) {
@@ -577,11 +584,7 @@ static size_t process(struct session *s, const char *data, size_t len)
 			n = auth_input(s, data + at, len - at);
 			w->turn_left--;
 		} else {
-			/* One request alone has nothing to overlap with. */
-			if (at > 0 && ahead == 0) {
-				ahead = look_ahead(s, data + at, len - at);
-			}
-			ahead -= ahead > 0;
+			look_ahead(w, data + at, len - at, at == 0);
 			n = run_line(s, data + at, len - at);
 		}
 		if (n == 0) {
@@ -616,6 +619,7 @@ static void session_input(struct session *s, const char *data, size_t len)
 		return;
 	}
 	used = process(s, data, len);
+	ahead_forget(&s->worker->ahead);
 	in_keep(s, data + used, len - used);
 	in_grow(s);
 }
@@ -668,10 +672,11 @@ void session_end_turn(struct session *s)
 			      memory_order_relaxed);
 }
 
-static int session_place(struct io_stream *stream, struct iovec part[2])
+static int session_place(struct io_stream *stream, unsigned slot,
+			 struct iovec part[2])
 {
 	struct session *s = session_of(stream);
-	char *buf = s->worker->recv_buf;
+	char *buf = worker_slot(s->worker, slot);
 	int count = 0;
 
 	if (s->paused || s->closing || s->dump != NULL) {
@@ -699,12 +704,33 @@ static int session_place(struct io_stream *stream, struct iovec part[2])
 	return count;
 }
 
-static void session_received(struct io_stream *stream, size_t n)
+/* Will what has come begin with a request? */
+static bool at_request(const struct session *s)
+{
+	return s->pending == NULL && s->swallow == 0 && s->long_get == NULL &&
+	       s->watcher == NULL && s->authenticated && !in_is_long(s);
+}
+
+static void session_arrived(struct io_stream *stream, unsigned slot, size_t n)
+{
+	struct session *s = session_of(stream);
+	struct worker *w = s->worker;
+
+	if (at_request(s)) {
+		ahead_arrived(&w->ahead, w->node->store, slot,
+			      worker_slot(w, slot), s->in_len + n);
+	} else {
+		ahead_no_key(&w->ahead, slot);
+	}
+}
+
+static void session_received(struct io_stream *stream, unsigned slot, size_t n)
 {
 	struct session *s = session_of(stream);
 	struct worker *w = s->worker;
 
 	worker_begin_turn(w);
+	ahead_hand_over(&w->ahead, w->node->store, slot);
 	counter_add(&w->counters.bytes_read, n);
 	if (s->pending != NULL && s->in_len == 0) {
 		struct pending *p = s->pending;
@@ -718,7 +744,7 @@ static void session_received(struct io_stream *stream, size_t n)
 		s->in_len += n;
 		session_input(s, s->in, s->in_len);
 	} else if (n > 0) {
-		session_input(s, w->recv_buf, s->in_len + n);
+		session_input(s, worker_slot(w, slot), s->in_len + n);
 	}
 	session_end_turn(s);
 }
@@ -780,6 +806,7 @@ static void session_ended(struct io_stream *stream, int error)
 
 static const struct io_stream_ops session_ops = {
 	.place = session_place,
+	.arrived = session_arrived,
 	.received = session_received,
 	.again = session_again,
 	.sendable = session_sendable,

@@ -113,6 +113,9 @@ static inline void session_depends(struct session *s, uint64_t lsn)
 	}
 }
 
+/* A key of a request, hashed; see node/ahead.h. */
+struct store_key session_key(struct session *s, const char *data, size_t len);
+
 /* Answers a request that has a noreply word: silent if it was given. */
 static inline void session_answer(struct session *s, const struct request *r,
 				  enum reply code)

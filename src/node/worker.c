@@ -163,7 +163,7 @@ int worker_init(struct worker *w, struct node *n, unsigned id)
 	io_timer_init(&w->idle_timer, idle_fire);
 	w->stop_msg.run = stop_run;
 	w->gate_msg.run = gate_run;
-	w->recv_buf = malloc(RECV_BUF_SIZE);
+	w->recv_buf = malloc(IO_BATCH * RECV_BUF_SIZE);
 	w->store = store_ctx_new(n->store);
 	if (!output_init(&w->out) || w->recv_buf == NULL || w->store == NULL) {
 		return ENOMEM;

@@ -13,10 +13,12 @@
 #include <stdatomic.h>
 
 #include "base/counter.h"
+#include "base/limits.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "io/loop.h"
 #include "log/gate.h"
+#include "node/ahead.h"
 #include "node/output.h"
 #include "proto/request.h"
 #include "store/store.h"
@@ -65,7 +67,8 @@ struct worker {
 	struct output out;
 	struct request request;
 	struct reservation reservation;
-	char *recv_buf; /* RECV_BUF_SIZE */
+	char *recv_buf; /* IO_BATCH times RECV_BUF_SIZE, see worker_slot() */
+	struct ahead ahead;
 };
 
 #define worker_count(worker, name) counter_add(&(worker)->counters.name, 1)
@@ -89,6 +92,12 @@ bool worker_take(struct worker *w, int fd);
 
 /* Reads the time for a turn; called first in every turn of a session. */
 void worker_begin_turn(struct worker *w);
+
+/* The buffer of a receive, by its slot. */
+static inline char *worker_slot(const struct worker *w, unsigned slot)
+{
+	return w->recv_buf + slot * RECV_BUF_SIZE;
+}
 
 /* The present command is a long one: others have their turn after it. */
 static inline void worker_spend_turn(struct worker *w)

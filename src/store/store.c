@@ -212,6 +212,11 @@ static void prefetch_items(const struct store *s, uint64_t hash)
 	lock_give(&shard->lock);
 }
 
+void store_prefetch_shard(const struct store *s, const struct store_key *key)
+{
+	__builtin_prefetch(state_shard(s, key->hash), 1);
+}
+
 void store_prefetch_batch(const struct store *s, const struct store_key *keys,
 			  unsigned n)
 {
@@ -219,7 +224,7 @@ void store_prefetch_batch(const struct store *s, const struct store_key *keys,
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		__builtin_prefetch(state_shard(s, keys[i].hash), 1);
+		store_prefetch_shard(s, &keys[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		table_prefetch(&state_shard(s, keys[i].hash)->table,

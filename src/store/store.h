@@ -111,6 +111,9 @@ bool store_set_limit(struct store *s, uint64_t bytes);
 /* Hashes; `data` is kept by reference.  len from 1 to KEY_MAX. */
 struct store_key store_key(const struct store *s, const char *data, size_t len);
 
+/* Asks the processor for the first thing that a key's operation will need. */
+void store_prefetch_shard(const struct store *s, const struct store_key *key);
+
 /*
  * Asks the processor for what store_open() and changes of these keys will
  * need, for all of them at once: the waits overlap.  Of a single key there is

@@ -33,9 +33,12 @@ struct near {
 	bool pause;   /* place() says 0 */
 	bool stops;   /* stops the loop at an end */
 	int places;
+	unsigned slot; /* of the receive */
+	size_t coming; /* what arrived() said */
 	int ends;
 	int error;
 	void (*on_place)(struct near *n);
+	void (*on_arrived)(struct near *n);
 	void (*on_received)(struct near *n);
 	void (*on_again)(struct near *n);
 	void (*on_sendable)(struct near *n);
@@ -60,10 +63,13 @@ static inline void near_note(struct near *n, char what,
 	}
 }
 
-static inline int near_place(struct io_stream *s, struct iovec part[2])
+static inline int near_place(struct io_stream *s, unsigned slot,
+			     struct iovec part[2])
 {
 	struct near *n = near_of(s);
 
+	assert_true(slot < IO_BATCH);
+	n->slot = slot;
 	n->places++;
 	if (n->on_place != NULL) {
 		n->on_place(n);
@@ -83,10 +89,23 @@ static inline int near_place(struct io_stream *s, struct iovec part[2])
 	return 2;
 }
 
-static inline void near_received(struct io_stream *s, size_t len)
+static inline void near_arrived(struct io_stream *s, unsigned slot, size_t len)
 {
 	struct near *n = near_of(s);
 
+	assert_int_equal(slot, n->slot);
+	n->coming = len;
+	if (n->on_arrived != NULL) {
+		n->on_arrived(n);
+	}
+}
+
+static inline void near_received(struct io_stream *s, unsigned slot, size_t len)
+{
+	struct near *n = near_of(s);
+
+	assert_int_equal(slot, n->slot);
+	assert_int_equal(len, n->coming);
 	assert_in_range(len, 1, n->step);
 	n->used += len;
 	near_note(n, 'r', n->on_received);
@@ -116,6 +135,7 @@ static inline void near_ended(struct io_stream *s, int error)
 
 static const struct io_stream_ops near_ops = {
 	.place = near_place,
+	.arrived = near_arrived,
 	.received = near_received,
 	.again = near_again,
 	.sendable = near_sendable,

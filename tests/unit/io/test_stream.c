@@ -158,6 +158,91 @@ static void a_stream_knows_whether_others_wait(void **state)
 	io_loop_free(l);
 }
 
+/* ---- batches ------------------------------------------------------------ */
+
+enum { MANY = IO_BATCH + 3 };
+
+/* Says in arrived() how many have arrived, and in received() that none does
+ * after that. */
+struct arrivals {
+	unsigned arrived;
+	unsigned received;
+	unsigned arrived_at_first; /* when the first was handed its bytes */
+	struct near *victim;       /* closed by the first, if given */
+};
+
+static void count_arrived(struct near *n)
+{
+	struct arrivals *a = n->arg;
+
+	assert_int_equal(n->slot, a->arrived % IO_BATCH);
+	a->arrived++;
+}
+
+static void count_received(struct near *n)
+{
+	struct arrivals *a = n->arg;
+
+	if (a->received++ == 0) {
+		a->arrived_at_first = a->arrived;
+	}
+	assert_true(a->received == MANY || io_loop_has_ready(n->s.loop));
+	if (a->victim != NULL) {
+		near_close(a->victim);
+		a->victim = NULL;
+	}
+}
+
+static void open_many(struct near *n, struct io_loop *l, struct trace *t,
+		      struct arrivals *a)
+{
+	for (int i = 0; i < MANY; i++) {
+		near_open(&n[i], l, (char)('A' + i), t);
+		n[i].on_arrived = count_arrived;
+		n[i].on_received = count_received;
+		n[i].arg = a;
+		write_all(n[i].far, "1", 1);
+	}
+}
+
+static void streams_receive_in_batches(void **state)
+{
+	struct io_loop *l = io_loop_new();
+	struct trace t = { .len = 0 };
+	struct arrivals a = { .arrived = 0 };
+	struct near n[MANY];
+
+	(void)state;
+	open_many(n, l, &t, &a);
+	run_until_settled(l);
+	assert_string_equal(t.text, "ArBrCrDrErFrGrHrIrJrKr");
+	assert_int_equal(a.arrived_at_first, IO_BATCH);
+	assert_int_equal(a.arrived, MANY);
+	assert_int_equal(a.received, MANY);
+	for (int i = 0; i < MANY; i++) {
+		near_close(&n[i]);
+	}
+	io_loop_free(l);
+}
+
+static void who_closes_in_a_batch_is_handed_nothing(void **state)
+{
+	struct io_loop *l = io_loop_new();
+	struct trace t = { .len = 0 };
+	struct near n[MANY];
+	struct arrivals a = { .victim = &n[2] };
+
+	(void)state;
+	open_many(n, l, &t, &a);
+	a.received = 1; /* the victim's bytes will not be counted */
+	run_until_settled(l);
+	assert_string_equal(t.text, "ArBrDrErFrGrHrIrJrKr");
+	for (int i = 0; i < MANY; i++) {
+		near_close(&n[i]);
+	}
+	io_loop_free(l);
+}
+
 /* ---- pausing ------------------------------------------------------------ */
 
 static void a_paused_stream_keeps_its_bytes(void **state)
@@ -408,6 +493,8 @@ int main(void)
 		cmocka_unit_test(streams_take_turns),
 		cmocka_unit_test(again_comes_behind_the_others),
 		cmocka_unit_test(a_stream_knows_whether_others_wait),
+		cmocka_unit_test(streams_receive_in_batches),
+		cmocka_unit_test(who_closes_in_a_batch_is_handed_nothing),
 		cmocka_unit_test(a_paused_stream_keeps_its_bytes),
 		cmocka_unit_test(packets_for_a_paused_stream_are_no_fault),
 		cmocka_unit_test(what_was_short_is_sent_when_there_is_room),
