@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cmd/bench.h"
 #include "cmd/server.h"
 
 int main(int argc, char **argv)
@@ -18,7 +19,11 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "server") == 0) {
 		return server_main(argc - 1, argv + 1);
 	}
-	fprintf(stderr, "dozo: no subcommand '%.40s'; there is: server\n",
+	if (strcmp(argv[1], "bench") == 0) {
+		return bench_main(argc - 1, argv + 1);
+	}
+	fprintf(stderr,
+		"dozo: no subcommand '%.40s'; there are: server, bench\n",
 		argv[1]);
 	return EX_USAGE;
 }

@@ -25,6 +25,14 @@ uint64_t clock_us(void)
 	return read_us(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 uint64_t clock_wall_us(void)
 {
 	return read_us(CLOCK_REALTIME);

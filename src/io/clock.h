@@ -11,9 +11,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* CLOCK_BOOTTIME in milliseconds and microseconds. */
+/* CLOCK_BOOTTIME in milliseconds, microseconds and nanoseconds. */
 uint64_t clock_ms(void);
 uint64_t clock_us(void);
+uint64_t clock_ns(void);
 
 /* Unix time in microseconds, for people (watch, logs of the wall clock). */
 uint64_t clock_wall_us(void);
