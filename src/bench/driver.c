@@ -8,8 +8,8 @@
  * D3 a connection is open, or rests (fd -1) in the queue of the resting;
  * D4 closed loop: an open connection has an empty ring only where nothing
  *    more may be sent;
- * D5 open loop: a connection is in the line exactly if one more request may
- *    be put on it.
+ * D5 open loop: a connection on which one more request may be put is in the
+ *    line; one that has no room any more is dropped when its turn comes.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -64,9 +64,10 @@ struct connection {
 	uint32_t missed_count; /* keys to set (look-aside) */
 	struct answer answer;  /* to the oldest */
 	struct flight *flights;
-	uint64_t *keys; /* plan->multiget for each flight */
-	uint64_t *missed;
-	char *unsent; /* composed, and not taken by the socket yet */
+	uint64_t *keys;    /* plan->multiget for each flight */
+	uint64_t *missed;  /* by replies that came, to be set */
+	uint64_t *missing; /* by the one that comes; behind `missed` */
+	char *unsent;      /* composed, and not taken by the socket yet */
 	size_t unsent_at;
 	size_t unsent_len;
 	size_t unsent_room;
@@ -228,6 +229,7 @@ static bool ask_add(struct driver *d, struct connection *c, uint64_t sent_ns)
 	uint32_t slot = ring_slot(d, c, c->count);
 	struct flight *f = &c->flights[slot];
 
+	check(c->count < d->depth);
 	if (c->missed_count > 0) {
 		f->is_set = true;
 		f->keys = 1;
@@ -267,9 +269,7 @@ static void connection_watch(struct driver *d, struct connection *c, int how)
 static void reply_begin(const struct driver *d, struct connection *c)
 {
 	c->answer = (struct answer){ .unchecked = d->plan->unchecked };
-	if (c->missed != NULL) {
-		c->answer.missed = c->missed + c->missed_count;
-	}
+	c->answer.missed = c->missing;
 }
 
 static void connection_reset(struct driver *d, struct connection *c)
@@ -487,6 +487,9 @@ static void send_due(struct driver *d)
 		}
 		c = queue_take(&d->line);
 		c->in_line = false;
+		if (!has_room(d, c)) {
+			continue;
+		}
 		ask_add(d, c, due);
 		line_join(d, c);
 		connection_push(d, c);
@@ -525,6 +528,8 @@ static void reply_done(struct driver *d, struct connection *c)
 	d->tally.misses += c->answer.misses;
 	d->tally.stored += c->answer.stored;
 	if (c->missed != NULL) {
+		memcpy(c->missed + c->missed_count, c->missing,
+		       c->answer.misses * sizeof(*c->missed));
 		c->missed_count += c->answer.misses;
 	}
 	c->head = ring_slot(d, c, 1);
@@ -793,7 +798,11 @@ static bool connection_init(struct driver *d, struct connection *c)
 	c->flights = calloc(d->depth, sizeof(*c->flights));
 	c->keys = calloc(keys, sizeof(*c->keys));
 	if (d->plan->look_aside) {
-		c->missed = calloc(keys, sizeof(*c->missed));
+		c->missed = calloc(keys + d->plan->multiget,
+				   sizeof(*c->missed));
+		if (c->missed != NULL) {
+			c->missing = c->missed + keys;
+		}
 	}
 	return c->flights != NULL && c->keys != NULL &&
 	       (c->missed != NULL || !d->plan->look_aside);

@@ -11,7 +11,10 @@
 #include "base/num.h"
 #include "cmd/bench_options.h"
 
-enum { TTL_MAX = 30 * 24 * 3600 }; /* more is a date in this protocol */
+enum {
+	TTL_MAX = 30 * 24 * 3600,   /* more is a date in this protocol */
+	PID_LIMIT = 4 * 1024 * 1024 /* Linux has no higher one */
+};
 
 #define COUNT_MAX (1ULL << 40)
 
@@ -340,9 +343,9 @@ static const struct entry table[] = {
 	{ '\0', "pid", "PID",
 	  "the server's process; without it the one that listens\n"
 	  "on a loopback address is looked for in /proc",
-	  AT(pid), FROM(1, INT32_MAX) },
+	  AT(pid), FROM(1, PID_LIMIT) },
 	{ '\0', "vs-pid", "PID", "that of the second server", AT(versus_pid),
-	  FROM(1, INT32_MAX) },
+	  FROM(1, PID_LIMIT) },
 	{ '\0', "cpu", "LIST", "run threads on these processors, as 1 or 2-5",
 	  APPLY(set_cpus) },
 	{ '\0', "seed", "N", "begin of the random sequence (1)", AT(plan.seed),
