@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The floor: a server that does no work.  It receives, counts line ends and
- * sends for each request a fixed reply as long as a real server's, from one
- * thread around epoll.  What it costs is what the kernel asks for moving the
- * bytes; no server that is built the same way can cost less, so a server's
- * own work is what it costs above this.
+ * sends for each request one fixed reply, from one thread around epoll.  What
+ * it costs is what the kernel asks for moving the bytes; no server that is
+ * built the same way can cost less, so a server's own work is what it costs
+ * above this.
  *
- *	floor get VALUE_SIZE ITEMS	ITEMS values, then END, for each line
- *	floor set			STORED for each two lines
+ *	floor PORT LINES	LINES of a request: 1 for get, 2 for set
+ *
+ * The reply is a real one: the first request goes on to the server at PORT
+ * of 127.0.0.1, and its reply is repeated from then on.  So a load that asks
+ * for one hot key gets true replies, and may check them.
  *
  * It listens on a free port of 127.0.0.1, writes `port N` to standard output
- * and runs until a signal ends it.  The values are of the right length and
- * the wrong content, and no client may take them for a cache's.
+ * and runs until a signal ends it.
  */
 #include <err.h>
 #include <errno.h>
@@ -26,19 +28,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "payload.h"
-
 enum {
 	EVENTS = 256,
 	RECEIVE_BYTES = 64 * 1024,
 	SEND_BYTES = 256 * 1024,
-	VALUE_LIMIT = 1024 * 1024,
-	ITEMS_LIMIT = 1000
+	REPLY_LIMIT = 64 * 1024
 };
 
 struct server {
 	int epoll_fd;
 	int listen_fd;
+	uint16_t real_port;
 	unsigned lines_per_request;
 	size_t reply_len;
 	size_t replies_len; /* the reply repeated; at least SEND_BYTES */
@@ -54,51 +54,77 @@ struct client {
 	bool waiting;   /* for room in the socket */
 };
 
-static size_t reply_write(char *out, bool is_set, size_t size, size_t items)
+static void address_set(struct sockaddr_in *a, uint16_t port)
 {
-	char *at = out;
-
-	if (is_set) {
-		memcpy(out, "STORED\r\n", 8);
-		return 8;
-	}
-	for (size_t i = 0; i < items; i++) {
-		at += sprintf(at, "VALUE %0*d 0 %zu\r\n", PAYLOAD_KEY_BYTES, 0,
-			      size);
-		memset(at, '.', size);
-		at += size;
-		memcpy(at, "\r\n", 2);
-		at += 2;
-	}
-	memcpy(at, "END\r\n", 5);
-	return (size_t)(at + 5 - out);
+	memset(a, 0, sizeof(*a));
+	a->sin_family = AF_INET;
+	a->sin_port = htons(port);
+	a->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 }
 
-static void replies_prepare(struct server *s, bool is_set, size_t size,
-			    size_t items)
+static bool ends_with(const char *text, size_t len, const char *end)
 {
-	size_t one = 16 + items * (size + PAYLOAD_KEY_BYTES + 32);
+	return len >= strlen(end) &&
+	       memcmp(text + len - strlen(end), end, strlen(end)) == 0;
+}
 
-	s->replies = malloc(SEND_BYTES + 2 * one);
+/* Asks the real server; the length of its reply. */
+static size_t reply_fetch(const struct server *s, const char *request,
+			  size_t len, char *reply)
+{
+	struct sockaddr_in a;
+	size_t have = 0;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	address_set(&a, s->real_port);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
+	    send(fd, request, len, MSG_NOSIGNAL) != (ssize_t)len) {
+		err(2, "the real server");
+	}
+	while (!ends_with(reply, have, "END\r\n") &&
+	       !ends_with(reply, have, "STORED\r\n")) {
+		ssize_t n = recv(fd, reply + have, REPLY_LIMIT - have, 0);
+
+		if (n <= 0) {
+			errx(2, "no reply that ends in END or STORED");
+		}
+		have += (size_t)n;
+	}
+	close(fd);
+	return have;
+}
+
+/* Learns the reply to the first request of `in`, if it is complete. */
+static void reply_learn(struct server *s, const char *in, size_t len)
+{
+	unsigned lines = 0;
+	size_t end = 0;
+
+	while (end < len && lines < s->lines_per_request) {
+		lines += in[end++] == '\n';
+	}
+	if (lines < s->lines_per_request) {
+		errx(2, "the first request came in pieces");
+	}
+	s->replies = malloc(SEND_BYTES + REPLY_LIMIT);
 	if (s->replies == NULL) {
 		err(2, "replies");
 	}
-	s->reply_len = reply_write(s->replies, is_set, size, items);
+	s->reply_len = reply_fetch(s, in, end, s->replies);
 	s->replies_len = s->reply_len;
 	while (s->replies_len < SEND_BYTES) {
 		memcpy(s->replies + s->replies_len, s->replies, s->reply_len);
 		s->replies_len += s->reply_len;
 	}
-	s->lines_per_request = is_set ? 2 : 1;
 }
 
 static void server_listen(struct server *s)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct sockaddr_in a;
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
 	socklen_t len = sizeof(a);
 
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address_set(&a, 0);
 	s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	s->epoll_fd = epoll_create1(0);
 	if (s->listen_fd < 0 || s->epoll_fd < 0 ||
@@ -198,36 +224,25 @@ static bool client_turn(struct server *s, struct client *c)
 	if (n <= 0) {
 		return n < 0 && errno == EAGAIN;
 	}
+	if (s->replies == NULL) {
+		reply_learn(s, s->receive, (size_t)n);
+	}
 	c->lines += lines_count(s->receive, (size_t)n);
 	c->owed += c->lines / s->lines_per_request * s->reply_len;
 	c->lines %= s->lines_per_request;
 	return client_send(s, c);
 }
 
-static size_t size_parse(const char *text, size_t low, size_t high)
-{
-	char *end;
-	unsigned long long n = strtoull(text, &end, 10);
-
-	if (*text == '-' || end == text || *end != '\0' || n < low ||
-	    n > high) {
-		errx(2, "%s: from %zu to %zu", text, low, high);
-	}
-	return (size_t)n;
-}
-
 int main(int argc, char **argv)
 {
 	static struct server s;
 	struct epoll_event events[EVENTS];
+	char after;
 
-	if (argc == 4 && strcmp(argv[1], "get") == 0) {
-		replies_prepare(&s, false, size_parse(argv[2], 0, VALUE_LIMIT),
-				size_parse(argv[3], 1, ITEMS_LIMIT));
-	} else if (argc == 2 && strcmp(argv[1], "set") == 0) {
-		replies_prepare(&s, true, 0, 0);
-	} else {
-		errx(2, "usage: floor get VALUE_SIZE ITEMS | floor set");
+	if (argc != 3 || sscanf(argv[1], "%hu%c", &s.real_port, &after) != 1 ||
+	    sscanf(argv[2], "%u%c", &s.lines_per_request, &after) != 1 ||
+	    s.lines_per_request < 1) {
+		errx(2, "usage: floor PORT LINES");
 	}
 	server_listen(&s);
 	for (;;) {
