@@ -90,6 +90,8 @@ struct store_ctx {
 	struct open_segment open[QUEUE_COUNT];
 	unsigned pressure; /* how long a request has waited for memory */
 	struct walk reclaim;
+	uint64_t mean_size; /* of items walked lately, in 256ths; 0: none */
+	uint64_t dice;      /* for fractions */
 	int64_t owed; /* bytes to walk for what was stored; below 0: ahead */
 	struct walk sweep;
 	uint32_t sweep_next;  /* the segment that the sweep looked at last */

@@ -18,7 +18,17 @@
 
 enum {
 	BATCH = 8,
+	/* The price of an item of mean size, and the lowest; in 256ths. */
+	PRICE_UNIT = 256,
+	PRICE = 179,
+	PRICE_MIN = 64,
+	/* Larger than this many times the mean: not remembered. */
+	GHOST_TIMES = 3,
+	/* The mean size follows the last so many items that were walked. */
+	MEAN_OF = 1024,
 };
+
+#define MEAN_UNIT 256ULL
 
 /* An item in the hands of a walk, its shard locked. */
 struct subject {
@@ -142,28 +152,65 @@ static void drop(struct store_ctx *c, struct subject *it, uint32_t now)
 	state_forget(c, it->shard, it->slot, it->view.size);
 }
 
+/* The mean size of what is walked, as of one more item. */
+static void note_size(struct store_ctx *c, uint64_t size)
+{
+	if (c->mean_size == 0) {
+		c->mean_size = size * MEAN_UNIT;
+	} else {
+		c->mean_size = c->mean_size - c->mean_size / MEAN_OF +
+			       size * MEAN_UNIT / MEAN_OF;
+	}
+}
+
+/*
+ * How many accesses an item of this size owes for its room: what counts is
+ * hits, and the room of one large item holds many small ones.  A fraction is
+ * one more, that often.  The lowest price bounds how many times small items
+ * are moved for one access.
+ */
+static unsigned price(struct store_ctx *c, uint64_t size)
+{
+	uint64_t exact = size * MEAN_UNIT * PRICE / c->mean_size;
+
+	if (exact < PRICE_MIN) {
+		exact = PRICE_MIN;
+	}
+	c->dice = c->dice * 6364136223846793005ULL + 1442695040888963407ULL;
+	exact = (exact + (c->dice >> 56)) / PRICE_UNIT;
+	return exact < SLOT_COUNT_MAX ? (unsigned)exact : SLOT_COUNT_MAX;
+}
+
 static void remember(struct store_ctx *c, struct subject *it)
 {
 	struct store *s = c->store;
 
+	/* It could not afford main. */
+	if (it->view.size * MEAN_UNIT > c->mean_size * GHOST_TIMES) {
+		return;
+	}
 	ghost_add(&it->shard->ghost, &s->supply, it->hash,
 		  table_nbuckets(&it->shard->table));
 }
 
 /*
  * S3-FIFO: what is in use in the small queue goes to main, and what is in
- * use in main goes around once more; the rest goes.  One access is "in use":
- * with two for the small queue, replayed traces miss as often on average, but
- * one of them more often than under LRU.
+ * use in main goes around once more; the rest goes.  An item is in use if it
+ * was accessed, and that as often as its size costs
+ * (docs/decisions/0004-eviction-by-size.md).  With two accesses at least for
+ * the small queue, replayed traces miss as often on average, but one of them
+ * more often than under LRU.
  */
-static bool is_kept(const struct subject *it, enum queue_name q,
-		    unsigned threshold, unsigned *count)
+static bool is_kept(struct store_ctx *c, const struct subject *it,
+		    enum queue_name q, unsigned threshold, unsigned *count)
 {
+	unsigned owed = price(c, it->view.size);
+
 	*count = slot_count(*it->slot);
-	if (*count < threshold) {
+	if (*count < threshold || *count + 1 < threshold + owed) {
 		return false;
 	}
-	*count = q == QUEUE_SMALL ? 0 : *count - 1;
+	*count = q == QUEUE_SMALL ? 0 : *count - owed;
 	return true;
 }
 
@@ -173,6 +220,7 @@ static bool treat(struct store_ctx *c, struct walk *w, struct subject *it,
 {
 	unsigned count;
 
+	note_size(c, it->view.size);
 	if (w->aim == WALK_SWEEP) {
 		if (it->view.exptime != 0) {
 			pool_note_expiry(&c->store->pool, w->segment,
@@ -187,7 +235,7 @@ static bool treat(struct store_ctx *c, struct walk *w, struct subject *it,
 		if (!c->store->pool.evicts) {
 			return false;
 		}
-	} else if (is_kept(it, w->queue, w->threshold, &count) &&
+	} else if (is_kept(c, it, w->queue, w->threshold, &count) &&
 		   move(c, it, QUEUE_MAIN, count)) {
 		return true;
 	}
@@ -296,13 +344,14 @@ static void treat_large(struct store_ctx *c, struct subject *it,
 {
 	unsigned count;
 
+	note_size(c, it->view.size);
 	if (aim == WALK_SWEEP) {
 		if (it->view.exptime != 0) {
 			pool_note_expiry(&c->store->pool, 0, it->view.exptime);
 		}
 		return;
 	}
-	if (is_kept(it, l->w.queue, evict_threshold(c), &count)) {
+	if (is_kept(c, it, l->w.queue, evict_threshold(c), &count)) {
 		requeue(c, it, l, count);
 		return;
 	}

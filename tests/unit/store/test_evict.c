@@ -128,6 +128,48 @@ static void test_ghost_brings_back_to_main(void **state)
 	fixture_close(&f);
 }
 
+/*
+ * Items of two sizes, each read once: what is left of each in per cent after
+ * a passage of new ones of the same kind.
+ */
+static void survivors(uint32_t even_len, uint32_t odd_len, unsigned *even,
+		      unsigned *odd)
+{
+	enum { OLD = 6000, NEW = 40000 };
+	struct fixture f;
+
+	fixture_open(&f, 8 * MIB, true);
+	for (uint64_t i = 0; i < OLD; i++) {
+		put_number(&f, i, i % 2 == 0 ? even_len : odd_len, 0);
+		has_number(&f, i);
+	}
+	for (uint64_t i = OLD; i < OLD + NEW; i++) {
+		put_number(&f, i, i % 2 == 0 ? even_len : odd_len, 0);
+		has_number(&f, i);
+	}
+	*even = 0;
+	*odd = 0;
+	for (uint64_t i = 0; i < OLD + NEW; i += 2) {
+		*even += has_number(&f, i) ? 1 : 0;
+		*odd += has_number(&f, i + 1) ? 1 : 0;
+	}
+	fixture_close(&f);
+}
+
+/* What is small stays longer for the same use; equals are equal. */
+static void test_room_costs_accesses(void **state)
+{
+	unsigned even;
+	unsigned odd;
+
+	(void)state;
+	survivors(100, 1500, &even, &odd);
+	print_message("100 bytes: %u stay, 1500 bytes: %u\n", even, odd);
+	assert_true(odd > 0 && even > odd + odd / 3);
+	survivors(801, 800, &even, &odd);
+	assert_true(odd > even - even / 10 && even > odd - odd / 10);
+}
+
 /* The counts that tell what kind of items went. */
 static void test_eviction_counts(void **state)
 {
@@ -354,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_density_of_large_items),
 		cmocka_unit_test(test_hot_survive_a_scan),
 		cmocka_unit_test(test_ghost_brings_back_to_main),
+		cmocka_unit_test(test_room_costs_accesses),
 		cmocka_unit_test(test_eviction_counts),
 		cmocka_unit_test(test_large_values_are_evicted),
 		cmocka_unit_test(test_what_can_never_fit),
