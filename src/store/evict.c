@@ -2,8 +2,8 @@
 /*
  * Choosing victims, and how much work each request does on them.
  *
- * Which is next: a segment that is mostly dead, if there is one, because
- * cleaning it loses nothing and yields more than it copies; else the oldest
+ * Which is next: a segment of which enough is dead, if there is one, because
+ * cleaning it loses nothing (docs/decisions/0005-cleaning.md); else the oldest
  * of the small queue, if that has more than its tenth of the bytes; else the
  * oldest of main.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Getting memory back: cleaning of segments that are mostly dead, and
+ * Getting memory back: cleaning of segments of which much is dead, and
  * eviction by S3-FIFO over segments.
  *
  * So that no request waits for a whole segment, a reserve of free segments is

@@ -259,8 +259,7 @@ static void settle(struct pool *p, struct segment *seg)
 	check(dead <= used);
 	if (dead == used && atomic_load(&seg->pins) == 0) {
 		make_free(p, seg);
-	} else if (segment_mostly_dead(used, dead) &&
-		   list_empty(&seg->w.second)) {
+	} else if (segment_is_dirty(used, dead) && list_empty(&seg->w.second)) {
 		list_push_tail(&p->dirty, &seg->w.second);
 	}
 }
@@ -300,9 +299,8 @@ void pool_kill(struct pool *p, uint32_t n, uint32_t bytes)
 		return;
 	}
 	used = atomic_load(&seg->used);
-	if (before + bytes == used ||
-	    (segment_mostly_dead(used, before + bytes) &&
-	     !segment_mostly_dead(used, before))) {
+	if (before + bytes == used || (segment_is_dirty(used, before + bytes) &&
+				       !segment_is_dirty(used, before))) {
 		settle_locked(p, seg);
 	}
 }

@@ -91,7 +91,7 @@ struct pool {
 	struct queue queues[QUEUE_COUNT];
 	struct list free;
 	struct list cold;   /* that were used before */
-	struct list dirty;  /* sealed segments that are mostly dead */
+	struct list dirty;  /* sealed segments worth cleaning */
 	struct list larges; /* published large values */
 	_Atomic uint32_t nfree;
 	_Atomic uint32_t nopen;
@@ -207,10 +207,14 @@ void pool_requeue_large(struct pool *p, struct waiting *w, enum queue_name q,
 			uint64_t bytes);
 void pool_unqueue_large(struct pool *p, struct waiting *w, uint64_t bytes);
 
-/* Is so much dead that copying the rest beats evicting it? */
-static inline bool segment_mostly_dead(uint32_t used, uint32_t dead)
+/*
+ * Is so much dead that copying the rest beats evicting it?  A quarter, so that
+ * at most three bytes are copied for each one that is freed, and about an
+ * eighth of the memory is dead while everything is overwritten at random.
+ */
+static inline bool segment_is_dirty(uint32_t used, uint32_t dead)
 {
-	return dead >= used - used / 2;
+	return dead >= used / 4;
 }
 
 #endif

@@ -320,7 +320,7 @@ void store_flush_at(struct store *s, uint32_t at);
 
 /*
  * Does a bounded piece of upkeep: removes what has expired or was flushed,
- * cleans segments that are mostly dead, gives memory back above the limit.
+ * cleans segments of which much is dead, gives memory back above the limit.
  * At most about `items` items are looked at.  True: there is more to do.
  */
 bool store_maintain(struct store_ctx *c, uint32_t now, uint32_t items);

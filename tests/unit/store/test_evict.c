@@ -195,6 +195,37 @@ static void test_eviction_counts(void **state)
 	fixture_close(&f);
 }
 
+/*
+ * What fits stays, though all of it is overwritten again and again: dead
+ * bytes are cleaned out before anything alive goes.
+ */
+static void test_overwriting_keeps_what_fits(void **state)
+{
+	enum { LEN = 100, EACH = LEN + 16 + 24, ROUNDS = 4 };
+	const uint64_t keys = LIMIT / EACH * 4 / 5;
+	struct fixture f;
+	uint64_t moved;
+	uint64_t sets = 0;
+
+	(void)state;
+	fixture_open(&f, LIMIT, true);
+	for (uint64_t i = 0; i < keys; i++) {
+		put_number(&f, i, LEN, 0);
+	}
+	for (uint64_t i = 0; i < keys * ROUNDS; i++, sets++) {
+		uint64_t mixed = i * 0x9e3779b97f4a7c15ULL;
+
+		put_number(&f, (mixed ^ mixed >> 29) % keys, LEN, 0);
+	}
+	assert_int_equal(stats_of(&f).evictions, 0);
+	assert_int_equal(stats_of(&f).items, keys);
+	moved = stats_of(&f).moved;
+	print_message("%.2f copies for each set\n",
+		      (double)moved / (double)sets);
+	assert_true(moved < 3 * sets);
+	fixture_close(&f);
+}
+
 static void test_large_values_are_evicted(void **state)
 {
 	struct fixture f;
@@ -398,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_ghost_brings_back_to_main),
 		cmocka_unit_test(test_room_costs_accesses),
 		cmocka_unit_test(test_eviction_counts),
+		cmocka_unit_test(test_overwriting_keeps_what_fits),
 		cmocka_unit_test(test_large_values_are_evicted),
 		cmocka_unit_test(test_what_can_never_fit),
 		cmocka_unit_test(test_no_request_pays_for_all),
