@@ -25,6 +25,11 @@ enum {
 	PAY_MAX = 24,
 	PAY_BATCH = 512, /* small items are walked some at a time */
 	STEP = 64 * 1024,
+	/*
+	 * No request pays more than this, 2,000 items of 100 bytes: a quarter
+	 * of a millisecond.  What a large value needs itself is beside that.
+	 */
+	WORK_MAX = 256 * 1024,
 	PATIENCE = 4, /* victims walked before the pressure rises */
 	/* Without eviction a segment is cleaned if 1/64 of it is dead. */
 	DEAD_SHARE = 64,
@@ -210,6 +215,13 @@ uint64_t evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	return done;
 }
 
+static int64_t most_at_once(uint64_t bytes)
+{
+	uint64_t most = 4 * bytes + STEP;
+
+	return (int64_t)(most < WORK_MAX ? most : WORK_MAX);
+}
+
 void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 {
 	struct pool *p = &c->store->pool;
@@ -229,9 +241,8 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	factor = PAY_MIN +
 		 (uint64_t)(PAY_MAX - PAY_MIN) * (reserve - room) / reserve;
 	c->owed += (int64_t)(factor * bytes);
-	if (c->owed > (int64_t)(4 * bytes + STEP)) {
-		/* A large value does not pay for a tenth of the memory. */
-		c->owed = (int64_t)(4 * bytes + STEP);
+	if (c->owed > most_at_once(bytes)) {
+		c->owed = most_at_once(bytes);
 	}
 	if (c->owed < PAY_BATCH) {
 		return;
