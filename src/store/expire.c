@@ -3,7 +3,9 @@
  * Death without a request: flushes, and the upkeep that finds what is dead.
  *
  * The sweep goes around the segments and walks those of which the earliest
- * expiry has passed, or which hold items from before the last flush.  Items
+ * expiry has passed, or which hold items from before the last flush.  If
+ * something expires in each segment each second, that would be all of memory
+ * each second, so a segment that was swept is left alone for a while.  Items
  * in open segments wait until their segment is sealed.
  */
 #include "base/check.h"
@@ -16,6 +18,8 @@ enum {
 	ITEM_WORK = 64,
 	/* Segment records looked at for each item of work. */
 	RECORDS_PER_ITEM = 8,
+	/* What expires is found at most so much later, and a round. */
+	SWEEP_PAUSE_S = 5,
 };
 
 /* Raises the barrier to the present LSN. */
@@ -67,13 +71,21 @@ void state_flush_tick(struct store *s, uint32_t now)
 	lock_give(&s->flush_lock);
 }
 
+static bool has_expired(struct pool *p, uint32_t n, uint32_t now)
+{
+	uint32_t swept_at = atomic_load(&p->segments[n].swept_at);
+
+	return atomic_load(&p->expiries[n]) <= now &&
+	       (swept_at == 0 || now - swept_at >= SWEEP_PAUSE_S);
+}
+
 static bool is_due(struct store *s, uint32_t n, uint32_t now)
 {
 	struct pool *p = &s->pool;
 	struct segment *seg = &p->segments[n];
 	uint64_t barrier = atomic_load(&s->barrier);
 
-	return (atomic_load(&p->expiries[n]) <= now ||
+	return (has_expired(p, n, now) ||
 		(barrier != 0 && atomic_load(&seg->swept) < barrier)) &&
 	       atomic_load(&seg->state) == SEG_SEALED;
 }

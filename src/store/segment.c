@@ -210,6 +210,7 @@ uint32_t pool_open(struct pool *p, enum queue_name q, uint32_t keep,
 		atomic_store(&seg->used, 0);
 		atomic_store(&seg->dead, 0);
 		atomic_store(&seg->expired, 0);
+		atomic_store(&seg->swept_at, 0);
 		atomic_store(&seg->state, SEG_OPEN);
 		atomic_store(&p->expiries[n], UINT32_MAX);
 		p->bases[n] = base;

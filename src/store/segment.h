@@ -63,7 +63,8 @@ struct segment {
 	_Atomic uint64_t swept; /* all items at or below this LSN are gone */
 	_Atomic uint32_t used;
 	_Atomic uint32_t dead;
-	_Atomic uint32_t expired; /* of the dead: found expired or flushed */
+	_Atomic uint32_t expired;  /* of the dead: found expired or flushed */
+	_Atomic uint32_t swept_at; /* store time of the last sweep, or 0 */
 	_Atomic uint32_t pins;
 	uint32_t held; /* of the pins, those that may last */
 	_Atomic uint8_t state;

@@ -290,7 +290,7 @@ static bool visit(struct store_ctx *c, struct walk *w, uint64_t hash,
 	return done;
 }
 
-static void finish(struct store_ctx *c, struct walk *w)
+static void finish(struct store_ctx *c, struct walk *w, uint32_t now)
 {
 	struct pool *p = &c->store->pool;
 	struct segment *seg = &p->segments[w->segment];
@@ -299,6 +299,7 @@ static void finish(struct store_ctx *c, struct walk *w)
 		check(atomic_load(&seg->dead) == atomic_load(&seg->used));
 	}
 	atomic_store(&seg->swept, w->barrier);
+	atomic_store(&seg->swept_at, now);
 	pool_unclaim(p, w->segment);
 	w->segment = 0;
 }
@@ -322,7 +323,7 @@ uint64_t walk_step(struct store_ctx *c, struct walk *w, uint64_t bytes,
 		}
 		done += b.bytes;
 		if (w->at == atomic_load(&s->pool.segments[w->segment].used)) {
-			finish(c, w);
+			finish(c, w, now);
 		}
 	}
 	return done;

@@ -85,6 +85,31 @@ static void test_sweep(void **state)
 	sweep_share(10);
 }
 
+/*
+ * Something expires in each segment each second.  It is all gone ten seconds
+ * after the last, and the sweep has not been over all items each time.
+ */
+static void test_sweep_does_not_hurry(void **state)
+{
+	enum { ITEMS = 60000, TTL_MAX = 20 };
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, 16 * MIB, true);
+	for (uint64_t i = 0; i < ITEMS; i++) {
+		uint32_t ttl = (uint32_t)(i % (2 * TTL_MAX));
+
+		put_number(&f, i, 100, ttl >= TTL_MAX ? 0 : f.now + 1 + ttl);
+	}
+	for (int t = 0; t < TTL_MAX + 10; t++) {
+		f.now++;
+		maintain(&f);
+	}
+	assert_true(stats_of(&f).items <= ITEMS / 2 + 200);
+	assert_true(stats_of(&f).items_checked < 6 * ITEMS);
+	fixture_close(&f);
+}
+
 /* A later time to live saves an item, an earlier one is found. */
 static void test_sweep_follows_touch(void **state)
 {
@@ -268,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expiry_on_access),
 		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_sweep_does_not_hurry),
 		cmocka_unit_test(test_sweep_follows_touch),
 		cmocka_unit_test(test_sweep_of_large_values),
 		cmocka_unit_test(test_upkeep_is_bounded),
