@@ -7,9 +7,10 @@ ARGS ?= -p 11211
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 STORM_SECONDS ?= 600
+CHURN_CONNECTS ?= 1000000
 
 .PHONY: help run build test unit wire chaos asan tsan fuzz tidy format \
-	bench speed soak storm install clean
+	bench speed churn soak storm install clean
 
 help:
 	@echo 'make run      build, and serve on 127.0.0.1:11211 (ARGS="-m 256")'
@@ -27,6 +28,7 @@ help:
 	@echo '              about 25 minutes; PARTS="g1 g5": only these parts'
 	@echo 'make soak     mixed load for SOAK_SECONDS ($(SOAK_SECONDS))'
 	@echo 'make storm    connection storm for STORM_SECONDS ($(STORM_SECONDS))'
+	@echo 'make churn    small connections, CHURN_CONNECTS ($(CHURN_CONNECTS))'
 	@echo 'make install  the server, under DESTDIR and /usr/local'
 	@echo 'make clean    remove build/'
 
@@ -59,6 +61,9 @@ soak:
 
 storm:
 	@STORM_SECONDS=$(STORM_SECONDS) tools/check storm
+
+churn:
+	@CHURN_CONNECTS=$(CHURN_CONNECTS) tools/check churn
 
 format:
 	@tools/deps test

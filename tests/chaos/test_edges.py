@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Loads at the edges of what a cache is for.
+
+Each test states its bounds.  One holds for all of them: the server lives and
+leaves with status 0.
+
+A probe (probe.c) asks for one key every millisecond meanwhile; its longest
+wait is bounded by STALL_MS.  That is generous, since this also has to pass on
+two cores that the load, the server and the probe share; what it finds is a
+server that does something for all items at once.
+
+CHURN_CONNECTS lengthens the churn (`make churn`: a million connections).
+"""
+
+import os
+import re
+import subprocess
+import time
+
+import test_chaos
+from test_chaos import chaos, server
+
+MIB = 1 << 20
+RSS_ALLOWED = 1.10
+STALL_MS = 500
+SETTLE_S = 15
+BATCH_BYTES = 256 * 1024
+CHURN = int(os.environ.get("CHURN_CONNECTS", "60000"))
+
+
+class Victim:
+    """A server, one ordinary connection, and what the kernel says of it."""
+
+    def __init__(self, *flags, binary=None):
+        self.server = server.Server("dozo", flags, binary=binary)
+        self.conn = self.server.connect(timeout_s=60)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *unused):
+        self.conn.close()
+        try:
+            if kind is None:
+                self.server.stop()
+        finally:
+            self.server.kill()
+
+    def kib(self, name):
+        with open("/proc/%d/status" % self.server.pid,
+                  encoding="ascii") as file:
+            return int(re.search(r"^%s:\s+(\d+) kB$" % name, file.read(),
+                                 re.MULTILINE).group(1))
+
+    def stat(self, name, what=""):
+        return int(self.conn.stats(what)[name])
+
+    def wait_for(self, what, true):
+        """Until true() holds; it is asked again for SETTLE_S."""
+        deadline = time.monotonic() + SETTLE_S
+        while not true():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.02)
+
+    def check_memory(self, limit_mib):
+        self.server.check()
+        peak = self.kib("VmHWM")
+        print("peak %.1f MiB of -m %d" % (peak / 1024, limit_mib))
+        assert peak <= RSS_ALLOWED * limit_mib * 1024
+
+
+class Probe:
+    """Runs probe.c for the time of a with statement, and bounds its waits."""
+
+    def __init__(self, victim):
+        self.process = subprocess.Popen(
+            [os.path.join(test_chaos.BIN, "probe"), "--port",
+             str(victim.server.port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *unused):
+        said = self.process.communicate(timeout=60)[0].decode()
+        print("probe: " + said)
+        if kind is None:
+            assert self.process.returncode == 0, said
+            found = re.match(r"asked (\d+) longest_us (\d+)", said)
+            assert int(found.group(1)) > 20, "the probe hardly ran"
+            assert int(found.group(2)) <= STALL_MS * 1000
+
+
+def store_all(conn, items, exptime=0):
+    """Stores (key, value) pairs; refusals, which mn follows, are returned.
+
+    A meta set that is quiet says nothing when it is done.
+    """
+    refused = []
+    batch = []
+    size = 0
+
+    def exchange():
+        conn.sock.sendall(b"".join(batch) + b"mn\r\n")
+        refused.extend(conn.until(b"MN\r\n").splitlines()[:-1])
+        batch.clear()
+
+    for key, value in items:
+        batch.append(b"ms %s %d T%d q\r\n%s\r\n" % (
+            key, len(value), exptime, value))
+        size += len(batch[-1])
+        if size >= BATCH_BYTES:
+            exchange()
+            size = 0
+    exchange()
+    return refused
+
+
+def items_for(total_bytes, value_bytes, prefix=b"edge"):
+    """Pairs of a 16 byte key and a value, of so many bytes together."""
+    value = b"x" * value_bytes
+    for number in range(total_bytes // (value_bytes + 40) + 1):
+        yield b"%s%012d" % (prefix, number), value
+
+
+def test_all_expire_in_the_same_second():
+    """400,000 items end at once: no stall, no more hits, memory is used
+    again without an eviction."""
+    with Victim("-m", "64", binary=server.debug_path()) as victim:
+        items = list(items_for(40 * MIB, 60))
+        with Probe(victim):
+            assert not store_all(victim.conn, items, 1000)
+            stored = victim.stat("curr_items")
+            assert stored >= len(items)
+            assert victim.conn.ask(b"debugtime 1001\r\n") == b"OK\r\n"
+            keys = [key for key, _ in items[::1000]]
+            assert victim.conn.ask(b"get %s\r\n" % b" ".join(keys)) == \
+                b"END\r\n"
+            victim.wait_for("what has expired is swept", lambda: victim.stat(
+                "curr_items") < stored // 20)
+            assert not store_all(victim.conn, items)
+            assert victim.stat("evictions") == 0
+        victim.check_memory(64)
+
+
+def read_all(conns, lines):
+    """So many lines from each."""
+    found = []
+    for conn in conns:
+        have = b""
+        while have.count(b"\r\n") < lines:
+            more = conn.recv(1 << 20)
+            assert more, "a connection was closed"
+            have += more
+        found.append(have.split(b"\r\n")[:-1])
+        assert len(found[-1]) == lines
+    return found
+
+
+def test_one_hot_key_from_64_connections():
+    """No increment is lost, no connection sees the number go back, and no
+    client waits long behind the others."""
+    rounds, depth = 60, 100
+    with Victim("-m", "64", "-t", "4") as victim:
+        assert victim.conn.ask(b"set hot 0 0 1\r\n0\r\n") == b"STORED\r\n"
+        conns = [victim.server.connect().sock for _ in range(64)]
+        last = [0] * len(conns)
+        with Probe(victim):
+            for _ in range(rounds):
+                for conn in conns:
+                    conn.sendall(b"incr hot 1\r\n" * depth +
+                                 b"get hot\r\n" * depth)
+                for at, lines in enumerate(read_all(conns, 4 * depth)):
+                    seen = [int(line) for line in lines[:depth]]
+                    seen += [int(line) for line in lines[depth + 1::3]]
+                    steps = [last[at]] + seen
+                    assert all(one < other for one, other in
+                               zip(steps, steps[1:depth + 1]))
+                    assert all(one <= other for one, other in
+                               zip(steps[depth:], steps[depth + 1:]))
+                    last[at] = seen[-1]
+        assert victim.conn.ask(b"incr hot 0\r\n") == b"%d\r\n" % (
+            rounds * depth * len(conns))
+        for conn in conns:
+            conn.close()
+
+
+def test_churn():
+    """Small connections that come, ask once and go, counted by storm.c."""
+    began = time.monotonic()
+    chaos("storm", ("-c", "2000", "-m", "64", "-t", "4"), 60 + CHURN // 500,
+          connects=CHURN, limit=500, extra=0, seed=test_chaos.SEED)
+    print("%d connections in %.0f s" % (CHURN, time.monotonic() - began))
