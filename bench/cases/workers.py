@@ -10,7 +10,7 @@ NAME = "g8"
 TITLE = "G8: two and four workers against one"
 SECONDS = 120
 WORKERS = [1, 2, 4]
-DEPTHS = {1: 60000, 16: 400000}
+DEPTHS = {1: 40000, 16: 150000}
 KINDS = {"random": (["--dist", "uniform"], 1.10),
          "one key": (["--dist", "hot"], 1.30)}
 
