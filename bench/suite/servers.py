@@ -167,10 +167,19 @@ class Makers:
         self.binary = {"dozo": dozo, "memcached": memcached, "floor": floor}
         self.folder = folder
         self.remember = remember  # told each command
+        self.all = []
 
     def made(self, server):
         self.remember(server.command)
+        self.all.append(server)
         return server
+
+    def stop_all(self):
+        """Ends whatever still runs, after a failure or at the end."""
+        for server in self.all:
+            if server.process is not None and server.process.poll() is None:
+                server.stop(complain=False)
+        self.all.clear()
 
     def cache(self, name, memory_mb, threads=1, cpus="0", extra=()):
         """dozo or memcached."""
