@@ -25,14 +25,19 @@ void ahead_arrived(struct ahead *a, const struct store *store, unsigned slot,
 static void ask_for_batch(struct ahead *a, const struct store *store)
 {
 	struct store_key keys[IO_BATCH];
+	unsigned slot[IO_BATCH];
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < IO_BATCH; i++) {
 		if (a->first[i].data != NULL) {
+			slot[n] = i;
 			keys[n++] = a->first[i];
 		}
 	}
 	store_prefetch_batch(store, keys, n);
+	for (unsigned i = 0; i < n; i++) {
+		a->first[slot[i]] = keys[i];
+	}
 	a->batch_pending = false;
 }
 

@@ -283,7 +283,8 @@ void item_peek(const char *raw, struct item_outline *o)
 	unsigned flags;
 	uint32_t key;
 
-	o->key_len = (uint8_t)raw[AT_KEY_LEN];
+	o->key_len = (uint8_t)__atomic_load_n(raw + AT_KEY_LEN,
+					      __ATOMIC_ACQUIRE);
 	if (o->key_len == 0) {
 		o->size = get_u32(raw + AT_ACCESSED);
 		o->key = NULL;
@@ -297,8 +298,8 @@ void item_peek(const char *raw, struct item_outline *o)
 
 void item_bury(char *raw, uint32_t size)
 {
-	raw[AT_KEY_LEN] = 0;
 	put_u32(raw + AT_ACCESSED, size);
+	__atomic_store_n(raw + AT_KEY_LEN, 0, __ATOMIC_RELEASE);
 }
 
 bool item_amendable(const char *raw, const struct item_view *v, unsigned extras,

@@ -18,13 +18,14 @@
  *
  * Numbers are in the machine's order, at any alignment.
  *
- * In a gap (what a given-up reservation leaves behind) the field at offset 4
- * is the gap's size.
+ * In a gap (what an item that is gone or a given-up reservation leaves behind)
+ * the field at offset 4 is the gap's size.
  *
  * Thread rule: a published item is read and written under its shard's lock,
- * with one exception: item_peek() needs none, because what it reads does not
- * change while the item is where it is.  The flags share a byte with a part
- * of the value's length, so that byte is read and written as an atomic.
+ * with one exception: item_peek() needs none, because what it reads changes
+ * only once, when the item becomes a gap.  The flags share a byte with a part
+ * of the value's length, so that byte is read and written as an atomic, and so
+ * is the length of the key, which says whether this is a gap.
  */
 #ifndef DOZO_STORE_ITEM_H
 #define DOZO_STORE_ITEM_H
@@ -76,7 +77,7 @@ struct item_outline {
 
 void item_peek(const char *raw, struct item_outline *o);
 
-/* Makes a gap of a reservation that is given up. */
+/* Makes a gap of an item, or of a reservation that is given up. */
 void item_bury(char *raw, uint32_t size);
 
 /* Has the item a field for each of v's times, its LSN, and the extras? */

@@ -71,15 +71,23 @@ struct space place_space(const struct reservation *r)
  * What is stored again keeps its queue, and what comes back soon after it was
  * evicted goes to main.  On the way the item that will be replaced is asked
  * for from memory, so that it is there when store_commit() reads its key.
+ *
+ * An item that was seen when the key was looked at ahead has been asked for;
+ * if it is no longer there, another queue would have been better, no more.
  */
-static enum queue_name choose_queue(struct store_ctx *c, uint64_t hash)
+static enum queue_name choose_queue(struct store_ctx *c,
+				    const struct store_key *key)
 {
 	struct store *s = c->store;
+	uint64_t hash = key->hash;
 	struct shard *shard = state_shard(s, hash);
 	enum queue_name q = s->pool.evicts ? QUEUE_SMALL : QUEUE_MAIN;
 	struct probe p;
 	uint64_t *slot;
 
+	if (key->seen != 0 && !location_is_large(key->seen)) {
+		return state_queue(s, key->seen);
+	}
 	lock_take(&shard->lock);
 	p = table_probe(&shard->table, table_tag(hash));
 	slot = probe_next(&p);
@@ -111,7 +119,7 @@ enum store_result store_reserve(struct store_ctx *c,
 	r->hash = key->hash;
 	memcpy(r->key, key->data, key->len);
 	place_view(r, &v);
-	r->queue = (uint8_t)choose_queue(c, key->hash);
+	r->queue = (uint8_t)choose_queue(c, key);
 	if (!space_take(c, &v, EXTRA_NONE, key->hash, r->queue, now, &sp)) {
 		return STORE_NO_MEMORY;
 	}

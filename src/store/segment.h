@@ -54,7 +54,7 @@ enum { SEGMENTS_AIM = 1024 };
 struct waiting {
 	struct list link;
 	struct list second; /* in the pool's list `dirty` or `larges` */
-	uint8_t queue;
+	_Atomic uint8_t queue;
 	bool is_large;
 };
 

@@ -35,7 +35,9 @@ static bool append(struct store_ctx *c, uint32_t size, enum queue_name q,
 	sp->location = pool_location(&s->pool, o->segment, o->used);
 	o->used += size;
 	pool_pin(&s->pool, o->segment);
-	atomic_store(&s->pool.segments[o->segment].used, o->used);
+	/* Others look at it when the segment is sealed. */
+	atomic_store_explicit(&s->pool.segments[o->segment].used, o->used,
+			      memory_order_relaxed);
 	return true;
 }
 

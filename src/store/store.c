@@ -196,18 +196,19 @@ void state_prefetch(const struct store *s, uint64_t location)
  * Asks for the items that a key may be.  The lock keeps the buckets where
  * they are; who does not get it at once is better off not waiting.
  */
-static void prefetch_items(const struct store *s, uint64_t hash)
+static void prefetch_items(const struct store *s, struct store_key *key)
 {
-	struct shard *shard = state_shard(s, hash);
+	struct shard *shard = state_shard(s, key->hash);
 	struct probe p;
 	uint64_t *slot;
 
 	if (!lock_try(&shard->lock)) {
 		return;
 	}
-	p = table_probe(&shard->table, table_tag(hash));
+	p = table_probe(&shard->table, table_tag(key->hash));
 	while ((slot = probe_next(&p)) != NULL) {
 		state_prefetch(s, slot_location(*slot));
+		key->seen = slot_location(*slot);
 	}
 	lock_give(&shard->lock);
 }
@@ -217,7 +218,7 @@ void store_prefetch_shard(const struct store *s, const struct store_key *key)
 	__builtin_prefetch(state_shard(s, key->hash), 1);
 }
 
-void store_prefetch_batch(const struct store *s, const struct store_key *keys,
+void store_prefetch_batch(const struct store *s, struct store_key *keys,
 			  unsigned n)
 {
 	if (n < 2) {
@@ -231,7 +232,7 @@ void store_prefetch_batch(const struct store *s, const struct store_key *keys,
 			       table_tag(keys[i].hash));
 	}
 	for (unsigned i = 0; i < n; i++) {
-		prefetch_items(s, keys[i].hash);
+		prefetch_items(s, &keys[i]);
 	}
 }
 
@@ -279,6 +280,7 @@ void state_kill(struct store *s, uint64_t location, uint32_t size)
 		pool_unqueue_large(&s->pool, &l->w, l->bytes);
 		large_unref(&s->pool, l);
 	} else {
+		item_bury(pool_at(&s->pool, location), size);
 		pool_kill(&s->pool, pool_segment_of(&s->pool, location), size);
 	}
 }

@@ -38,6 +38,7 @@ struct store_key {
 	const char *data;
 	uint8_t len; /* 1 to KEY_MAX */
 	uint64_t hash;
+	uint64_t seen; /* for the store: where its item was lately, or 0 */
 };
 
 /* An item as its reader sees it.  Pointers hold until store_close(). */
@@ -119,7 +120,7 @@ void store_prefetch_shard(const struct store *s, const struct store_key *key);
  * need, for all of them at once: the waits overlap.  Of a single key there is
  * nothing to overlap, so nothing is done.
  */
-void store_prefetch_batch(const struct store *s, const struct store_key *keys,
+void store_prefetch_batch(const struct store *s, struct store_key *keys,
 			  unsigned n);
 
 enum store_miss { MISS_NONE, MISS_ABSENT, MISS_EXPIRED, MISS_FLUSHED };
