@@ -47,7 +47,7 @@ static char *meta_set(const struct content *c, uint64_t key, uint32_t ttl_s,
 	return put(out, "\r\n", 2);
 }
 
-/* The flags behind "VA length ": k and f, once each, in any order. */
+/* Flags that come back: k and f, each once at most, in any order. */
 struct tokens {
 	const char *key;
 	size_t key_len;
@@ -78,7 +78,7 @@ static bool tokens_read(struct tokens *t, const char *at, const char *end)
 		}
 		at = stop + (space != NULL);
 	}
-	return t->key != NULL && t->has_flags;
+	return true;
 }
 
 /* "VA length kKEY fFLAGS"; false when it is not of that form. */
@@ -93,7 +93,8 @@ static bool item_line(const struct content *c, const struct ask *ask,
 	uint32_t size;
 
 	if (space == NULL || !num_parse_u32(at, (size_t)(space - at), &size) ||
-	    !tokens_read(&t, space + 1, end) || a->next >= ask->count) {
+	    !tokens_read(&t, space + 1, end) || t.key == NULL || !t.has_flags ||
+	    end[-1] == ' ' || a->next >= ask->count) {
 		return false;
 	}
 	if (t.flags != 0 && !a->unchecked) {
@@ -108,9 +109,33 @@ static bool is(const char *line, size_t len, const char *text)
 	return len == strlen(text) && memcmp(line, text, len) == 0;
 }
 
+/* "EN", and from some servers the key behind it; false for another line. */
+static bool miss_line(const struct content *c, const struct ask *ask,
+		      struct faults *f, const char *line, size_t len)
+{
+	struct tokens t = { .key = NULL };
+	const char *end = line + len - 2;
+	char right[256];
+
+	if (is(line, len, "EN\r\n")) {
+		return true;
+	}
+	if (len < 6 || memcmp(line, "EN ", 3) != 0 ||
+	    !tokens_read(&t, line + 3, end) || t.key == NULL ||
+	    end[-1] == ' ') {
+		return false;
+	}
+	content_key(c, ask->keys[0], right);
+	if (t.key_len != c->key_size || memcmp(t.key, right, t.key_len) != 0) {
+		faults_note(f, FAULT_WRONG_KEY, line, len);
+	}
+	return true;
+}
+
 /* Of any line that begins no item. */
-static enum take other_line(const struct ask *ask, struct answer *a,
-			    struct faults *f, const char *line, size_t len)
+static enum take other_line(const struct content *c, const struct ask *ask,
+			    struct answer *a, struct faults *f,
+			    const char *line, size_t len)
 {
 	bool several = !ask->is_set && ask->count > 1;
 
@@ -123,7 +148,8 @@ static enum take other_line(const struct ask *ask, struct answer *a,
 		a->stored = is(line, len, "HD\r\n");
 		return a->stored ? TAKE_DONE : TAKE_LOST;
 	}
-	if (!is(line, len, several ? "MN\r\n" : "EN\r\n")) {
+	if (several ? !is(line, len, "MN\r\n") :
+		      !miss_line(c, ask, f, line, len)) {
 		return TAKE_LOST;
 	}
 	dialect_rest_missed(ask, a);
@@ -152,7 +178,7 @@ static enum take meta_take(const struct content *c, const struct ask *ask,
 	if (!ask->is_set && line > 3 && memcmp(p, "VA ", 3) == 0) {
 		return item_line(c, ask, a, f, p, line) ? TAKE_PART : TAKE_LOST;
 	}
-	return other_line(ask, a, f, p, line);
+	return other_line(c, ask, a, f, p, line);
 }
 
 const struct dialect dialect_meta = {

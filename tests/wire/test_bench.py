@@ -399,14 +399,16 @@ def test_lie(lie, mode):
     with liar.Liar(answer) as one:
         bench("--populate-only", "-k", 20, one.port)
         report = bench("-k", 20, "--ratio", "1:0", "--requests", 20, "-c", 2,
-                       "--warmup", 0, "--timeout", 0.4, *mode.split(),
+                       "--warmup", 0, "--timeout", 1, *mode.split(),
                        one.port, expect=1)
     found = set(errors(only(report)))
     if mode == "-d 3" and lie in ("twice", "half"):
         # What follows them in the stream is taken for what it looks like.
         assert "garbage" in found
     else:
-        assert found == {kind}
+        assert kind in found
+    # What was in flight when the run gave up has had no reply.
+    assert found <= {kind, "timeout"} or mode == "-d 3"
     assert one.gets > 0
 
 
@@ -444,13 +446,12 @@ def test_lie_about_a_set():
                         (b"EXISTS\r\n", "garbage")):
         with liar.Liar(stored=reply) as one:
             report = bench("--ratio", "0:1", "--requests", 20, "-c", 2,
-                           "--warmup", 0, "--timeout", 0.4, one.port,
+                           "--warmup", 0, "--timeout", 1, one.port,
                            expect=1)
-            assert set(errors(only(report))) == {kind}
+            assert kind in errors(only(report))
             report = bench("--populate-only", "-k", 9, "-c", 2, "--timeout",
-                           0.4, one.port, expect=1)
-            populate = report["servers"][0]["populate"]
-            assert set(errors(populate)) == {kind}
+                           1, one.port, expect=1)
+            assert kind in errors(report["servers"][0]["populate"])
 
 
 def test_lie_in_the_warmup():
