@@ -79,7 +79,6 @@ def run(bench, section):
     jobs = [(memory, sizes, ttl) for sizes in
             (["32", MIX] if bench.quick else SIZES) for ttl in (0, TTL_S)]
     if not bench.quick:
-        jobs.append((LARGE_MIB, "32", 0))
         jobs.append((LARGE_MIB, MIX, 0))
     results = bench.side_by_side(
         lambda name, cpu: [held(bench, name, cpu, *job) for job in jobs])
