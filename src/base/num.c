@@ -71,6 +71,10 @@ size_t num_format_u64(char *out, uint64_t n)
 	char digits[NUM_DIGITS];
 	size_t at = NUM_DIGITS;
 
+	if (n < 10) {
+		*out = (char)('0' + n);
+		return 1;
+	}
 	do {
 		digits[--at] = (char)('0' + n % 10);
 		n /= 10;

@@ -398,6 +398,9 @@ static void loop_serve_streams(struct io_loop *l)
 	do {
 		loop_receive(l, &b);
 		l->arrived = b.count;
+		for (unsigned i = 0; i < b.count && b.count > 1; i++) {
+			stream_announce(b.stream[i], i, b.bytes[i]);
+		}
 		for (unsigned i = 0; i < b.count; i++) {
 			l->current = b.stream[i];
 			l->arrived--;

@@ -117,7 +117,8 @@ struct io_stream_ops {
 	int (*place)(struct io_stream *s, unsigned slot, struct iovec part[2]);
 	/*
 	 * `n` bytes (at least 1) are where place() said, and received()
-	 * follows in this turn; for looking ahead only.  May be NULL.
+	 * follows in this turn, after that of others; for looking ahead only.
+	 * Not called for a stream that is alone.  May be NULL.
 	 */
 	void (*arrived)(struct io_stream *s, unsigned slot, size_t n);
 	/* `n` bytes (at least 1) have arrived where place() said. */

@@ -88,9 +88,10 @@ void listener_mark(struct io_listener *l, uint32_t events);
 /*
  * The turn of a handle, which is on no ready list meanwhile.  A stream's turn
  * has two halves; the second, stream_hand_over(), is due when the first
- * returned a number of bytes above 0.
+ * returned a number of bytes above 0; stream_announce() may come before it.
  */
 size_t stream_turn(struct io_stream *s, unsigned slot);
+void stream_announce(struct io_stream *s, unsigned slot, size_t n);
 void stream_hand_over(struct io_stream *s, unsigned slot, size_t n);
 void listener_turn(struct io_listener *l);
 

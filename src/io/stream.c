@@ -273,10 +273,14 @@ size_t stream_turn(struct io_stream *s, unsigned slot)
 		return 0;
 	}
 	set(s, ARRIVED);
-	if (s->ops->arrived != NULL) {
+	return n;
+}
+
+void stream_announce(struct io_stream *s, unsigned slot, size_t n)
+{
+	if (has(s, ARRIVED) && s->ops->arrived != NULL) {
 		s->ops->arrived(s, slot, n);
 	}
-	return n;
 }
 
 void stream_hand_over(struct io_stream *s, unsigned slot, size_t n)
