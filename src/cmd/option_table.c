@@ -276,7 +276,7 @@ const struct option_entry option_table[] = {
 	{ FLAG('R', "max-reqs-per-event"), NUMBER(1, THIRTY_ONE_BITS),
 	  FIELD(reqs_per_turn),
 	  .help = "requests of a connection before another one has its turn\n"
-		  "(default: 20)" },
+		  "(default: 64)" },
 	{ FLAG('m', "memory-limit"), .kind = OPTION_SIZE, .value_name = "<num>",
 	  .min = (int64_t)MIB, .max = MEMORY_MAX, .unit = (int64_t)MIB,
 	  FIELD(memory_limit),

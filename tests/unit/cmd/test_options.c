@@ -298,7 +298,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.settings.max_connections, 1024);
 	assert_true(o.settings.maxconns_fast);
 	assert_int_equal(o.settings.threads, 4);
-	assert_int_equal(o.settings.reqs_per_turn, 20);
+	assert_int_equal(o.settings.reqs_per_turn, 64);
 	assert_int_equal(o.settings.memory_limit, 64 * MIB);
 	assert_int_equal(o.settings.item_max, 1 * MIB);
 	assert_true(o.settings.evict && o.settings.use_cas);
