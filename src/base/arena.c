@@ -31,6 +31,14 @@ void arena_unmap(void *at, size_t bytes)
 	check(munmap(at, arena_round(bytes)) == 0);
 }
 
+void *arena_resize(void *at, size_t from, size_t to)
+{
+	void *moved = mremap(at, arena_round(from), arena_round(to),
+			     MREMAP_MAYMOVE);
+
+	return moved == MAP_FAILED ? NULL : moved;
+}
+
 void arena_want_huge(void *at, size_t bytes)
 {
 	/* Kernels without huge pages refuse; nothing is lost by that. */

@@ -24,6 +24,12 @@ void *arena_map(size_t bytes);
 /* Gives a mapping back; `bytes` as it was asked for. */
 void arena_unmap(void *at, size_t bytes);
 
+/*
+ * Makes a mapping larger or smaller, perhaps elsewhere; what both sizes have in
+ * common keeps its memory.  NULL: refused, and the old one stands.
+ */
+void *arena_resize(void *at, size_t from, size_t to);
+
 /* Asks for huge pages behind a mapping; a wish only. */
 void arena_want_huge(void *at, size_t bytes);
 

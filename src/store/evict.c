@@ -236,6 +236,7 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now)
 		return;
 	}
 	if (budget_over(&c->store->supply.budget)) {
+		large_spares_drop(p);
 		pool_trim(p, 0);
 	}
 	factor = PAY_MIN +
@@ -283,6 +284,9 @@ bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now)
 			return false;
 		}
 		tries++;
+		if (atomic_load(&p->spare_bytes) > 0) {
+			return true;
+		}
 	}
 }
 

@@ -38,7 +38,8 @@ void evict_pay(struct store_ctx *c, uint64_t bytes, uint32_t now);
  */
 bool evict_some(struct store_ctx *c, unsigned pressure, uint32_t now);
 
-/* Makes room for `bytes` in the budget; false: cannot be had. */
+/* Makes room for `bytes` in the budget, or a spare (large.h), whatever its
+ * size; false: cannot be had. */
 bool evict_for(struct store_ctx *c, uint64_t bytes, uint32_t now);
 
 /* Walks about `bytes` bytes of victims; how many, 0 if there is none. */

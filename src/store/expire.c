@@ -10,6 +10,7 @@
  */
 #include "base/check.h"
 #include "store/evict.h"
+#include "store/large.h"
 #include "store/state.h"
 #include "store/walk.h"
 
@@ -176,6 +177,7 @@ static bool restore_reserve(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	struct pool *p = &c->store->pool;
 
 	if (budget_over(&c->store->supply.budget)) {
+		large_spares_drop(p);
 		pool_trim(p, 0);
 	}
 	if (pool_room(p) >= atomic_load(&p->reserve)) {

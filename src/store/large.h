@@ -47,15 +47,35 @@ struct large {
 uint64_t large_cost(uint8_t key_len, uint32_t value_len);
 
 /*
+ * The memory of a large value that is gone, kept for the next one: pages that
+ * are there already cost a hundredth of new ones.  It stays charged.  All of
+ * it is a 32nd of the memory at most, and goes when memory is short.
+ */
+struct spare {
+	struct list link;
+	uint64_t bytes;
+};
+
+/* The spare that fits a value of this cost best, or NULL. */
+struct spare *large_spare_take(struct pool *p, uint64_t cost);
+
+/* Gives it, or all that there are, back to the system and the budget. */
+void large_spare_free(struct pool *p, struct spare *sp);
+bool large_spares_drop(struct pool *p); /* false: there were none */
+
+/*
  * One with the view's key and lengths, one reference, everything but the
- * value filled in.  The caller has charged large_cost().  NULL: no memory.
+ * value filled in; in the memory of `sp`, unless that is NULL.  The caller has
+ * charged large_cost(), what `sp` is charged included.  NULL: no memory, and
+ * `sp` is gone.
  */
 struct large *large_new(struct pool *p, const struct item_view *v,
-			uint64_t hash);
+			uint64_t hash, struct spare *sp);
 
 void large_ref(struct large *l);
 
-/* Drops a reference; the last one frees the memory and its charge. */
+/* Drops a reference; the last one frees the memory and its charge, or makes a
+ * spare of it. */
 void large_unref(struct pool *p, struct large *l);
 
 static inline char *large_value(struct large *l)

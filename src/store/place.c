@@ -156,7 +156,7 @@ static bool stage(struct store_ctx *c, struct reservation *r, uint32_t filled)
 	if (!budget_take(&s->supply.budget, cost)) {
 		return false;
 	}
-	l = large_new(&s->pool, &v, r->hash);
+	l = large_new(&s->pool, &v, r->hash, NULL);
 	if (l == NULL) {
 		budget_give(&s->supply.budget, cost);
 		return false;

@@ -89,6 +89,7 @@ bool pool_init(struct pool *p, struct supply *s, const struct pool_config *c)
 	list_init(&p->cold);
 	list_init(&p->dirty);
 	list_init(&p->larges);
+	list_init(&p->spares);
 	atomic_init(&p->large_expiry, UINT32_MAX);
 	if (!map_all(p)) {
 		pool_release(p);

@@ -104,11 +104,14 @@ struct pool {
 	_Atomic uint32_t contexts;
 	_Atomic uint64_t expired_bytes; /* sum over all segments */
 	_Atomic uint64_t held_bytes;    /* of values being received */
-	_Atomic uint64_t large_bytes;   /* allocated for large values */
-	_Atomic uint64_t large_count;   /* published */
-	_Atomic uint64_t large_live;    /* bytes published */
-	_Atomic uint64_t large_swept;   /* no published one is at or below */
-	_Atomic uint32_t large_expiry;  /* earliest of the published */
+	_Atomic uint64_t large_bytes;   /* of large values, spare ones too */
+	_Atomic uint64_t spare_bytes;   /* see large.h */
+	struct lock spare_lock;
+	struct list spares;
+	_Atomic uint64_t large_count;  /* published */
+	_Atomic uint64_t large_live;   /* bytes published */
+	_Atomic uint64_t large_swept;  /* no published one is at or below */
+	_Atomic uint32_t large_expiry; /* earliest of the published */
 };
 
 struct pool_config {

@@ -93,6 +93,9 @@ static bool take_in_segment(struct store_ctx *c, uint32_t size,
 			   is_shrinking(c->store, freed) ? POOL_FORCE : keep)) {
 			continue;
 		}
+		if (large_spares_drop(&c->store->pool)) {
+			continue;
+		}
 		if (!evict_some(c, freed, now)) {
 			break;
 		}
@@ -102,24 +105,60 @@ static bool take_in_segment(struct store_ctx *c, uint32_t size,
 	       append(c, size, q, sp);
 }
 
+/*
+ * Charges for a large value, the spare that it can have included; *out is that
+ * or NULL.  What is evicted may become a spare, so it is asked for again, and
+ * what does not fit is no use.
+ */
+static bool charge_large(struct store_ctx *c, uint64_t cost, uint32_t now,
+			 struct spare **out)
+{
+	struct pool *p = &c->store->pool;
+	struct budget *b = &c->store->supply.budget;
+	struct spare *sp = large_spare_take(p, cost);
+
+	while (sp == NULL || sp->bytes < cost) {
+		uint64_t more = sp == NULL ? cost : cost - sp->bytes;
+
+		if (budget_take(b, more)) {
+			*out = sp;
+			return true;
+		}
+		if (large_spares_drop(p)) {
+			continue;
+		}
+		if (!evict_for(c, more, now)) {
+			if (sp != NULL) {
+				large_spare_free(p, sp);
+			}
+			return false;
+		}
+		if (sp == NULL) {
+			sp = large_spare_take(p, cost);
+		}
+	}
+	budget_give(b, sp->bytes - cost);
+	*out = sp;
+	return true;
+}
+
 static bool take_large(struct store_ctx *c, const struct item_view *form,
 		       uint64_t hash, uint32_t now, struct space *sp)
 {
 	struct store *s = c->store;
 	struct budget *b = &s->supply.budget;
 	uint64_t cost = large_cost(form->key_len, form->value_len);
+	struct spare *spare;
 	struct large *l;
 
 	if (cost > budget_limit(b)) {
 		return false;
 	}
 	evict_pay(c, cost, now);
-	while (!budget_take(b, cost)) {
-		if (!evict_for(c, cost, now)) {
-			return false;
-		}
+	if (!charge_large(c, cost, now, &spare)) {
+		return false;
 	}
-	l = large_new(&s->pool, form, hash);
+	l = large_new(&s->pool, form, hash, spare);
 	if (l == NULL) {
 		budget_give(b, cost);
 		return false;

@@ -101,6 +101,7 @@ void store_free(struct store *s)
 		table_release(t, &s->supply);
 		ghost_release(&s->shards[i].ghost, &s->supply);
 	}
+	large_spares_drop(&s->pool);
 	check(list_empty(&s->contexts));
 	check(atomic_load(&s->pool.large_bytes) == 0);
 	pool_release(&s->pool);

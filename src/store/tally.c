@@ -28,6 +28,15 @@ static void sum_up(struct store *s, struct tally *sum)
 	}
 }
 
+/* Two counters that move: what is spare may be seen before it is counted. */
+static uint64_t large_in_use(const struct pool *p)
+{
+	uint64_t spare = atomic_load(&p->spare_bytes);
+	uint64_t all = atomic_load(&p->large_bytes);
+
+	return all > spare ? all - spare : 0;
+}
+
 /* Bytes of items in segments, and how many segments hold some back. */
 static void read_segments(struct store *s, struct store_stats *out)
 {
@@ -60,7 +69,7 @@ static void read_pool(struct store *s, struct store_stats *out)
 	out->segments_held = p->held_segments;
 	lock_give(&p->lock);
 	out->large_count = atomic_load(&p->large_count);
-	out->large_bytes = atomic_load(&p->large_bytes);
+	out->large_bytes = large_in_use(p);
 	out->item_bytes = atomic_load(&p->large_live);
 	read_segments(s, out);
 }
