@@ -7,6 +7,9 @@
 
 #include "base/num.h"
 
+/* As many digits cannot overflow. */
+enum { SAFE_DIGITS = NUM_DIGITS - 1 };
+
 bool num_parse_u64(const char *s, size_t len, uint64_t *out)
 {
 	uint64_t n = 0;
@@ -20,8 +23,10 @@ bool num_parse_u64(const char *s, size_t len, uint64_t *out)
 		if (digit > 9) {
 			return false;
 		}
-		if (__builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, digit, &n)) {
+		if (i < SAFE_DIGITS) {
+			n = n * 10 + digit;
+		} else if (__builtin_mul_overflow(n, 10, &n) ||
+			   __builtin_add_overflow(n, digit, &n)) {
 			return false;
 		}
 	}
@@ -66,19 +71,24 @@ bool num_parse_s64(const char *s, size_t len, int64_t *out)
 	return true;
 }
 
+static size_t count_digits(uint64_t n)
+{
+	size_t digits = 1;
+
+	while (n >= 1000) {
+		n /= 1000;
+		digits += 3;
+	}
+	return digits + (n >= 10) + (n >= 100);
+}
+
 size_t num_format_u64(char *out, uint64_t n)
 {
-	char digits[NUM_DIGITS];
-	size_t at = NUM_DIGITS;
+	size_t len = count_digits(n);
 
-	if (n < 10) {
-		*out = (char)('0' + n);
-		return 1;
-	}
-	do {
-		digits[--at] = (char)('0' + n % 10);
+	for (size_t at = len; at > 0; at--) {
+		out[at - 1] = (char)('0' + n % 10);
 		n /= 10;
-	} while (n != 0);
-	memcpy(out, digits + at, NUM_DIGITS - at);
-	return NUM_DIGITS - at;
+	}
+	return len;
 }

@@ -46,9 +46,12 @@ struct layout {
 
 static struct layout lay_out(unsigned flags, unsigned ext)
 {
-	struct layout l = { 0 };
+	struct layout l = { .key = HEAD };
 	uint32_t at = HEAD;
 
+	if ((flags & OPTIONAL) == 0) {
+		return l;
+	}
 	if ((flags & ITEM_EXPIRY) != 0) {
 		l.expiry = at;
 		at += 4;
@@ -182,8 +185,17 @@ static uint32_t even(uint32_t n)
 	return (n + ITEM_ALIGN - 1) & ~(uint32_t)(ITEM_ALIGN - 1);
 }
 
+/* Most items have nothing but a key and a value. */
+static bool is_plain(const struct item_view *v, unsigned extras)
+{
+	return (v->exptime | v->cflags | extras) == 0 && !v->binkey;
+}
+
 uint32_t item_value_at(const struct item_view *v, unsigned extras)
 {
+	if (is_plain(v, extras)) {
+		return HEAD + v->key_len;
+	}
 	return lay_out(flags_of(v, extras), ext_of(v, extras)).key + v->key_len;
 }
 
@@ -209,6 +221,10 @@ void item_write(char *raw, const struct item_view *v, unsigned extras,
 	raw[AT_KEY_LEN] = (char)v->key_len;
 	memcpy(raw + AT_VALUE_LEN, &low, sizeof(low));
 	flags_store(raw, flags | v->value_len >> 16);
+	memcpy(raw + l.key, v->key, v->key_len);
+	if ((flags & OPTIONAL) == 0) {
+		return;
+	}
 	if (l.expiry != 0) {
 		put_u32(raw + l.expiry, v->exptime);
 	}
@@ -226,7 +242,6 @@ void item_write(char *raw, const struct item_view *v, unsigned extras,
 	if (l.cas != 0) {
 		put_u64(raw + l.cas, v->cas);
 	}
-	memcpy(raw + l.key, v->key, v->key_len);
 }
 
 /* The fields that most items do not have. */

@@ -194,10 +194,12 @@ void state_prefetch(const struct store *s, uint64_t location)
 }
 
 /*
- * Asks for the items that a key may be.  The lock keeps the buckets where
- * they are; who does not get it at once is better off not waiting.
+ * Asks for the item that a key probably is: the first with its tag, since one
+ * in 2^18 others has the same, and the search for more would go on through all
+ * full buckets that follow.  The lock keeps the buckets where they are; who
+ * does not get it at once is better off not waiting.
  */
-static void prefetch_items(const struct store *s, struct store_key *key)
+static void prefetch_item(const struct store *s, struct store_key *key)
 {
 	struct shard *shard = state_shard(s, key->hash);
 	struct probe p;
@@ -207,7 +209,8 @@ static void prefetch_items(const struct store *s, struct store_key *key)
 		return;
 	}
 	p = table_probe(&shard->table, table_tag(key->hash));
-	while ((slot = probe_next(&p)) != NULL) {
+	slot = probe_next(&p);
+	if (slot != NULL) {
 		state_prefetch(s, slot_location(*slot));
 		key->seen = slot_location(*slot);
 	}
@@ -233,7 +236,7 @@ void store_prefetch_batch(const struct store *s, struct store_key *keys,
 			       table_tag(keys[i].hash));
 	}
 	for (unsigned i = 0; i < n; i++) {
-		prefetch_items(s, &keys[i]);
+		prefetch_item(s, &keys[i]);
 	}
 }
 
