@@ -111,7 +111,8 @@ static bool is(const char *line, size_t len, const char *text)
 
 /* "EN", and from some servers the key behind it; false for another line. */
 static bool miss_line(const struct content *c, const struct ask *ask,
-		      struct faults *f, const char *line, size_t len)
+		      const struct answer *a, struct faults *f,
+		      const char *line, size_t len)
 {
 	struct tokens t = { .key = NULL };
 	const char *end = line + len - 2;
@@ -126,7 +127,8 @@ static bool miss_line(const struct content *c, const struct ask *ask,
 		return false;
 	}
 	content_key(c, ask->keys[0], right);
-	if (t.key_len != c->key_size || memcmp(t.key, right, t.key_len) != 0) {
+	if (!a->unchecked && (t.key_len != c->key_size ||
+			      memcmp(t.key, right, t.key_len) != 0)) {
 		faults_note(f, FAULT_WRONG_KEY, line, len);
 	}
 	return true;
@@ -149,7 +151,7 @@ static enum take other_line(const struct content *c, const struct ask *ask,
 		return a->stored ? TAKE_DONE : TAKE_LOST;
 	}
 	if (several ? !is(line, len, "MN\r\n") :
-		      !miss_line(c, ask, f, line, len)) {
+		      !miss_line(c, ask, a, f, line, len)) {
 		return TAKE_LOST;
 	}
 	dialect_rest_missed(ask, a);

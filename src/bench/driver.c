@@ -160,7 +160,7 @@ static bool may_draw(const struct driver *d)
 	if (d->phase.populate) {
 		return d->phase.from + d->drawn < d->phase.until;
 	}
-	if (d->phase.span.requests > 0) {
+	if (d->phase.span.ns == 0) {
 		return d->drawn < d->phase.span.requests;
 	}
 	return d->now_ns < d->end_ns;
@@ -367,6 +367,7 @@ static size_t compose(struct driver *d, struct connection *c)
 	return (size_t)(out - d->out);
 }
 
+/* What was composed and is not sent waits with its connection. */
 static void keep_unsent(struct connection *c, const char *p, size_t n)
 {
 	if (n > c->unsent_room) {
@@ -378,7 +379,7 @@ static void keep_unsent(struct connection *c, const char *p, size_t n)
 		c->unsent = more;
 		c->unsent_room = n;
 	}
-	memmove(c->unsent, p, n);
+	memcpy(c->unsent, p, n);
 	c->unsent_at = 0;
 	c->unsent_len = n;
 }
@@ -415,7 +416,12 @@ static void connection_push(struct driver *d, struct connection *c)
 		n = n < 0 ? 0 : n;
 		c->connecting = c->connecting && n == 0;
 		if ((size_t)n < len) {
-			keep_unsent(c, p + n, len - (size_t)n);
+			if (p == d->out) {
+				keep_unsent(c, p + n, len - (size_t)n);
+			} else {
+				c->unsent_at += (size_t)n;
+				c->unsent_len -= (size_t)n;
+			}
 			set_blocked(d, c, true);
 			return;
 		}
@@ -442,7 +448,8 @@ static void batch_start(struct driver *d, struct connection *c)
 static uint64_t due_ns(const struct driver *d)
 {
 	return d->tally.start_ns +
-	       (uint64_t)((double)d->drawn * 1e9 / d->phase.rate);
+	       (uint64_t)(((double)d->drawn + d->phase.lag) * 1e9 /
+			  d->phase.rate);
 }
 
 static bool has_room(const struct driver *d, const struct connection *c)
@@ -500,7 +507,7 @@ static uint64_t count_unsent(const struct driver *d)
 {
 	double due;
 
-	if (!is_open_loop(d) || d->phase.span.requests > 0) {
+	if (!is_open_loop(d) || d->phase.span.ns == 0) {
 		return 0;
 	}
 	due = (double)d->phase.span.ns * d->phase.rate / 1e9;

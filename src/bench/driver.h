@@ -38,8 +38,9 @@ struct phase {
 	bool populate; /* set the keys from `from` to `until` - 1 */
 	uint64_t from;
 	uint64_t until;
-	struct plan_span span; /* else by the plan, for so long */
+	struct plan_span span; /* else by the plan, for so long or so many */
 	double rate;           /* this driver's share; 0: closed loop */
+	double lag;            /* of its first request, in intervals: 0 to 1 */
 };
 
 struct tally {

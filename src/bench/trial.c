@@ -152,6 +152,8 @@ static struct phase phase_part(const struct phase *whole, uint32_t index,
 	part.span.requests = part_begin(requests, index + 1, count) -
 			     part_begin(requests, index, count);
 	part.rate = whole->rate / count;
+	/* The threads take turns. */
+	part.lag = (double)index / count;
 	return part;
 }
 
@@ -237,10 +239,13 @@ static void medians_fill(struct trial_server *s, double *scratch)
 	double *out = (double *)&s->median;
 
 	for (size_t f = 0; f < FIGURES; f++) {
+		bool known = true;
+
 		for (uint32_t i = 0; i < s->done; i++) {
 			scratch[i] = ((double *)&s->rounds[i].figures)[f];
+			known = known && scratch[i] >= 0;
 		}
-		out[f] = median(scratch, s->done);
+		out[f] = known ? median(scratch, s->done) : -1;
 	}
 }
 

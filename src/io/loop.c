@@ -386,6 +386,7 @@ static void loop_receive(struct io_loop *l, struct batch *b)
 		if (n > 0) {
 			b->stream[b->count] = s;
 			b->bytes[b->count++] = n;
+			l->arrived = b->count;
 		}
 	}
 }
@@ -397,7 +398,6 @@ static void loop_serve_streams(struct io_loop *l)
 	list_take(&l->turn, &l->streams);
 	do {
 		loop_receive(l, &b);
-		l->arrived = b.count;
 		for (unsigned i = 0; i < b.count && b.count > 1; i++) {
 			stream_announce(b.stream[i], i, b.bytes[i]);
 		}

@@ -21,7 +21,14 @@ void ahead_arrived(struct ahead *a, const struct store *store, unsigned slot,
 	a->batch_pending = true;
 }
 
-/* A key of a session that was closed in between does no harm. */
+void ahead_forget_slots(struct ahead *a)
+{
+	for (unsigned i = 0; i < IO_BATCH; i++) {
+		a->first[i].data = NULL;
+	}
+	a->batch_pending = false;
+}
+
 static void ask_for_batch(struct ahead *a, const struct store *store)
 {
 	struct store_key keys[IO_BATCH];

@@ -51,6 +51,9 @@ static inline void ahead_no_key(struct ahead *a, unsigned slot)
 	a->first[slot].data = NULL;
 }
 
+/* A session was closed, perhaps one of a batch: nothing is known of slots. */
+void ahead_forget_slots(struct ahead *a);
+
 /* The bytes of a slot are handed over; all have arrived. */
 void ahead_hand_over(struct ahead *a, const struct store *store, unsigned slot);
 

@@ -263,6 +263,7 @@ void session_close(struct session *s, const char *reason)
 	s->dead = true;
 	diag(DIAG_INFO, "connection %d closed: %s", s->stream.fd, reason);
 	watch_connection(&w->node->watch, s->stream.fd, reason);
+	ahead_forget_slots(&w->ahead);
 	session_release(s);
 	lock_take(&w->sessions_lock);
 	list_remove(&s->link);

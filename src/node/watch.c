@@ -146,7 +146,6 @@ void watch_evict(struct watch *w, const struct item_view *item, uint32_t now)
 	      now - item->accessed, CLASS_ITEMS, item->value_len);
 }
 
-/* Address, port and transport of a connection's peer. */
 void watch_connection(struct watch *w, int fd, const char *reason)
 {
 	char ip[SOCK_IP_TEXT] = "unix";

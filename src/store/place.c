@@ -153,7 +153,9 @@ static bool stage(struct store_ctx *c, struct reservation *r, uint32_t filled)
 	struct large *l;
 
 	place_view(r, &v);
-	if (!budget_take(&s->supply.budget, cost)) {
+	if (!budget_take(&s->supply.budget, cost) &&
+	    !(large_spares_drop(&s->pool) &&
+	      budget_take(&s->supply.budget, cost))) {
 		return false;
 	}
 	l = large_new(&s->pool, &v, r->hash, NULL);

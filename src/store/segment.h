@@ -213,8 +213,8 @@ void pool_unqueue_large(struct pool *p, struct waiting *w, uint64_t bytes);
 
 /*
  * Is so much dead that copying the rest beats evicting it?  A quarter, so that
- * at most three bytes are copied for each one that is freed, and about an
- * eighth of the memory is dead while everything is overwritten at random.
+ * at most three bytes are copied for each one that is freed, and about a
+ * fifth of the memory is dead while everything is overwritten at random.
  */
 static inline bool segment_is_dirty(uint32_t used, uint32_t dead)
 {

@@ -164,6 +164,8 @@ bool store_set_limit(struct store *s, uint64_t bytes)
 		return false;
 	}
 	atomic_store(&s->supply.budget.limit, bytes);
+	/* What may be spare is a part of the limit. */
+	large_spares_drop(&s->pool);
 	pool_tune(&s->pool);
 	return true;
 }

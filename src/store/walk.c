@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The walk.  An item is found in the table by its location, under its shard's
- * lock, so it does not matter what happened to it before: what is no longer
- * there is dead and counted already (I2).
+ * The walk.  What has become a gap is passed over; an item is found in the
+ * table by its location, under its shard's lock, so it does not matter what
+ * happened to it before.  Who takes an item out of the table makes it a gap
+ * first and then counts it dead (state_kill()), so a walk that saw the gap may
+ * be at its end before the count is; the last to count frees the segment.
  *
  * Items are taken in small batches: first all their shards are asked for,
  * then all their buckets, then they are looked at, so that the waits for
@@ -295,9 +297,6 @@ static void finish(struct store_ctx *c, struct walk *w, uint32_t now)
 	struct pool *p = &c->store->pool;
 	struct segment *seg = &p->segments[w->segment];
 
-	if (w->aim != WALK_SWEEP) {
-		check(atomic_load(&seg->dead) == atomic_load(&seg->used));
-	}
 	atomic_store(&seg->swept, w->barrier);
 	atomic_store(&seg->swept_at, now);
 	pool_unclaim(p, w->segment);
