@@ -73,8 +73,6 @@ MODES = {
     "multiget": "--requests 500 --multiget 100 --ratio 1:0",
     "multiget-meta": "--requests 500 --multiget 30 --protocol meta -d 3",
     "threads": "--requests 3001 -t 3 -c 7 -d 2",
-    "threads-without-share": "--requests 3 -t 4 -c 4",
-    "warmup-without-share": "--requests 1000 --warmup 3 -t 4 -c 4",
     "zipf": "--requests 2000 --dist zipf:0.99",
     "hot": "--requests 2000 --dist hot --multiget 5",
     "range": "--requests 2000 --value-size 0-5000 -d 4",
@@ -129,6 +127,14 @@ def test_mode(target, mode):
         assert int(stats["total_connections"]) > figures["connects"]
     else:
         assert figures["connects"] == 0
+
+
+@pytest.mark.parametrize("words", [
+    "--requests 3 -t 4 -c 4", "--requests 1000 --warmup 3 -t 4 -c 4"])
+def test_threads_without_a_share(dozo, words):
+    """A thread for which nothing is left in a phase ends it at once."""
+    report = bench("--populate", "-k", "50", *words.split(), dozo().port)
+    assert only(report)["requests"] == report["options"]["requests"]
 
 
 def test_figures(target):

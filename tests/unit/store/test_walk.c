@@ -70,7 +70,7 @@ static void test_a_gap_that_is_not_counted_yet(void **state)
 	fixture_close(&f);
 }
 
-/* Walking a segment twice in part, by a sweep that is stopped, loses nothing. */
+/* A sweep that is stopped, and done again from the start, loses nothing. */
 static void test_a_walk_that_is_stopped(void **state)
 {
 	struct fixture f;
