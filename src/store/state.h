@@ -156,9 +156,10 @@ enum store_miss state_miss(const struct store *s, const struct item_view *v,
 			   uint32_t now);
 
 /*
- * The bytes of an item that is no longer in the table are gone (I2).  What lies
- * there becomes a gap first, so that who walks the segment later need not ask the
- * table; the item's first line is in the cache now, since its key was compared.
+ * The bytes of an item that is no longer in the table are gone (I2).  What
+ * lies there becomes a gap first, so that who walks the segment later need not
+ * ask the table; the item's first line is in the cache now, since its key was
+ * compared.
  */
 void state_kill(struct store *s, uint64_t location, uint32_t size);
 
