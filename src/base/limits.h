@@ -62,6 +62,10 @@ enum {
 	WATCHERS_MAX = 20,
 };
 
+/* The log's window: what may wait for the journal. */
+#define LOG_WINDOW_BYTES_MIN (1 * MIB)
+#define LOG_WINDOW_BYTES_MAX (128 * MIB)
+
 static_assert(KEY_MAX < 256, "a key's length is one byte in an item");
 static_assert(LINE_MAX_PENDING > 3 * KEY_MAX, "a line holds key and flags");
 static_assert(SEGMENT_SIZE_MAX / 4 <= (1 << 18),

@@ -29,9 +29,11 @@
 #include "base/budget.h"
 #include "base/counter.h"
 
+struct large;
+struct log;
+struct record;
 struct store;
 struct store_ctx;
-struct large;
 
 /* A key with its hash: store_key() makes it. */
 struct store_key {
@@ -64,8 +66,14 @@ struct store_config {
 	uint64_t memory_reserve; /* address space to reserve for growth */
 	uint64_t hash_seed;
 	uint64_t first_lsn; /* the first change gets first_lsn + 1 */
-	bool evict;         /* false: memory full is an error (-M) */
-	bool huge_pages;    /* ask for them below 32 MiB too (-L) */
+	/*
+	 * Where changes are recorded, under the lock of their shard, and where
+	 * LSNs come from (first_lsn is of no use then).  By reference; NULL for
+	 * nowhere.
+	 */
+	struct log *log;
+	bool evict;      /* false: memory full is an error (-M) */
+	bool huge_pages; /* ask for them below 32 MiB too (-L) */
 	/*
 	 * Told of each item that is evicted, under its shard's lock; NULL for
 	 * nobody.  Must be quick and must not call the store.

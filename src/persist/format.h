@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files in a data directory are called, and how each begins.
+ * docs/formats/files.md describes them for people.
+ *
+ *	dozo			what the directory is; written once
+ *	lock			locked by the process that uses it
+ *	journal-LSN		records; LSN (16 hex digits) is of the first
+ *	snapshot-LSN		all items; what is at or below LSN is in it
+ *	*.part			on its way to become complete; removed at a start
+ *
+ * Every file begins with the same header, of HEADER_SIZE bytes:
+ *
+ *	offset	bytes
+ *	0	8	"dozo\r\n\x1a\n"
+ *	8	4	FORMAT_VERSION
+ *	12	4	kind of file (enum file_kind)
+ *	16	8	identity of the data directory
+ *	24	8	LSN: see the name; 0 for FILE_IDENTITY
+ *	32	8	LSN before it: of a journal, the last record of the one in
+ *			front (or what it starts from)
+ *	40	8	seed of the hash
+ *	48	4	store time at which it was begun
+ *	52	8	LSN floor: whoever goes on from here draws above it
+ *	60	4	CRC32C of bytes 0 to 59
+ *
+ * Numbers are little-endian.
+ */
+#ifndef DOZO_PERSIST_FORMAT_H
+#define DOZO_PERSIST_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A development build writes another version than a release will, so that its
+ * files are never taken for those of a release.
+ */
+#define FORMAT_RELEASE 1U
+#if DOZO_RELEASE_FORMAT
+#define FORMAT_VERSION FORMAT_RELEASE
+#else
+#define FORMAT_VERSION (0x80000000U | FORMAT_RELEASE)
+#endif
+
+enum { HEADER_SIZE = 64, FILE_NAME_SIZE = 40 };
+
+enum file_kind { FILE_IDENTITY = 1, FILE_JOURNAL = 2, FILE_SNAPSHOT = 3 };
+
+#define NAME_IDENTITY "dozo"
+#define NAME_LOCK "lock"
+
+struct file_header {
+	uint32_t kind;
+	uint32_t time;
+	uint64_t identity;
+	uint64_t lsn;
+	uint64_t lsn_before;
+	uint64_t hash_seed;
+	uint64_t lsn_floor;
+};
+
+void header_write(char to[HEADER_SIZE], const struct file_header *h);
+
+/*
+ * NULL if it is well; else what is wrong with it, a static text for people:
+ * "not a file of dozo", "made by another version of dozo", "the header is
+ * damaged", ...
+ */
+const char *header_read(const char from[HEADER_SIZE], enum file_kind kind,
+			struct file_header *h);
+
+/* "journal-00000000000001a4"; to of FILE_NAME_SIZE. */
+void file_name(char *to, enum file_kind kind, uint64_t lsn);
+
+/* The opposite; false for a name of another form. */
+bool file_name_parse(const char *name, enum file_kind *kind, uint64_t *lsn);
+
+bool file_name_is_part(const char *name);
+
+#endif
