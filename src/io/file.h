@@ -10,9 +10,9 @@
  * for this directory only.
  *
  * Every operation returns 0 (or what it counts) on success, and a negative
- * errno on failure; errno itself is not touched.  Interrupted system calls
- * are repeated.  Offsets are given with each call, so a failed write can
- * simply be made again.
+ * errno on failure; errno itself means nothing.  Interrupted system calls are
+ * repeated.  Offsets are given with each call, so a failed write can simply be
+ * made again.
  *
  * Durability, as POSIX has it: what was written is durable after dir_sync();
  * that a name exists, was renamed or removed is durable after
@@ -146,9 +146,10 @@ int dir_write_all(struct dir *d, int file, const void *from, size_t n,
 		  uint64_t offset);
 
 /*
- * Moves a file to another directory, also on another file system: copied to
- * `to` under a name that ends in ".part", synced, renamed, both directories
- * synced, and only then removed here.
+ * Moves a synced file to another directory, in place of one of that name: by
+ * rename, or, on another file system, copied to `to` under a name that ends in
+ * ".part", synced, renamed, the directory synced, and only then removed here.
+ * Durable on success; on failure it is in one of them or in both.
  */
 int dir_move(struct dir *d, const char *name, struct dir *to);
 
