@@ -52,11 +52,16 @@ struct keeper_config {
 	uint64_t snapshot_bytes;
 	uint32_t snapshot_every_s; /* 0: not by time */
 	uint64_t journal_bytes; /* that recovery has read: counted as above */
+	uint64_t window_bytes;  /* of the log; 0: not full is free enough */
+	/* What failed is tried again after this, a snapshot or the archive
+	 * after 60 times that; 0: a second. */
+	uint32_t retry_ms;
 	uint32_t (*now_s)(void *arg); /* the store's time; any thread */
 	/* On the keeper's threads; quick.  With SYNC_ALWAYS: all up to `lsn`
 	 * is durable. */
 	void (*committed)(void *arg, uint64_t lsn);
-	/* The log's window was full and has room again. */
+	/* Somebody has asked for room (keeper_ask_room()), and half of
+	 * `window_bytes`, the log's, is free. */
 	void (*drained)(void *arg);
 	/* The state has changed; `why` is one line for people. */
 	void (*changed)(void *arg, enum keeper_state state, const char *why);
@@ -83,6 +88,13 @@ void keeper_free(struct keeper *k); /* NULL is fine */
 
 /* Any thread: there is something in the log.  For the end of a turn. */
 void keeper_ring(struct keeper *k);
+
+/*
+ * Any thread: the log is full (log_is_full()), and the caller has noted that
+ * it waits.  drained() will be called, also when there is room by now, but not
+ * while the journal cannot be written.
+ */
+void keeper_ask_room(struct keeper *k);
 
 enum keeper_state keeper_state(const struct keeper *k); /* one load */
 
