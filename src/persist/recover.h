@@ -5,6 +5,9 @@
  *
  * Several threads share the work by the hash of the keys, so that the records
  * of one key are applied in their order (L5).  Nothing of it is logged.
+ *
+ * The stop was a clean one if the snapshot says so and no journal begins above
+ * it: who stops cleanly leaves none, not even one without records.
  */
 #ifndef DOZO_PERSIST_RECOVER_H
 #define DOZO_PERSIST_RECOVER_H
@@ -14,6 +17,7 @@
 
 #include "persist/datadir.h"
 
+struct log;
 struct store;
 
 struct recover_progress {
@@ -24,6 +28,7 @@ struct recover_progress {
 
 struct recover_config {
 	struct store *store; /* empty; of the directory's hash seed */
+	struct log *log;     /* the store's, or NULL if it has none */
 	unsigned threads;    /* 0: as many as help */
 	uint32_t now;        /* store time, for what has expired */
 	bool evicts;         /* false: data that does not fit is an error */
@@ -38,6 +43,7 @@ struct recover_config {
 struct recovery {
 	uint64_t snapshot_lsn;      /* 0: there was none */
 	uint64_t last_lsn;          /* of what was read, applied or not */
+	uint64_t applied_lsn;       /* of what was applied */
 	uint64_t next_lsn;          /* log_begin() with this; see LSN_SKIP */
 	uint64_t items;             /* in the store at the end */
 	uint64_t records;           /* read from journals */

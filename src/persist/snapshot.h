@@ -4,25 +4,30 @@
  *
  * It is taken while changes go on, a shard at a time.  Its LSN is read before
  * the first shard: every change at or below it is in the snapshot, and changes
- * above it may be or may not be.  So recovery is the snapshot and all records
- * above its LSN, and it does not matter that some are applied twice (L5).
+ * above it, up to the LSN of its end, may be or may not be.  So recovery is
+ * the snapshot and all records above its LSN, and it does not matter that some
+ * are applied twice (L5).  But what is between must be in the journal before
+ * the snapshot counts, or after a crash it would show some of these changes
+ * and lack others that came before them: that is what `settle` is for.
  *
  *	header (format.h; lsn is the snapshot's)
  *	blocks:
  *		0	4	bytes of the compressed part, 0 for the last block
  *		4	4	bytes of it when unpacked
  *		8	4	records in it
- *		12	4	CRC32C of bytes 0 to 11 and of what follows
+ *		12	4	CRC32C of what follows, then of bytes 0 to 11
  *		16		compressed part: records (record.h), by zstd
- *	the last block is followed by, as its 48 bytes of end:
+ *	the last block is followed by, as its 56 bytes of end:
  *		0	8	"complete"
  *		8	8	blocks
  *		16	8	records
  *		24	8	bytes of all records, unpacked
  *		32	4	CRC32C over the CRCs of all blocks, in order
- *		36	4	1: taken at a clean stop; nothing follows it
- *		40	4	highest store time seen
- *		44	4	CRC32C of bytes 0 to 43
+ *		36	4	1: taken at a clean stop, nothing follows it;
+ *				2: the journal had all up to the LSN below
+ *		40	8	LSN of its end: it has nothing above that
+ *		48	4	highest store time seen
+ *		52	4	CRC32C of bytes 0 to 51
  *
  * The first block holds a RECORD_FLUSH with the barrier, if there is one, and
  * a RECORD_FLUSH_AT, if a flush is pending.  Blocks follow the order of shards,
@@ -49,15 +54,24 @@ struct snapshot_writer; /* in snapshot_write.c */
 
 struct snapshot_config {
 	struct dir *dir;
+	struct store *store;
 	struct store_ctx *ctx; /* of the calling thread */
 	uint64_t identity;
 	uint64_t hash_seed;
-	uint64_t lsn;       /* of the snapshot: drawn before the call */
+	uint64_t lsn;       /* of the snapshot: read before the call */
 	uint64_t lsn_floor; /* 0, or see format.h */
-	uint64_t barrier;   /* as store_stats has it */
-	uint32_t flush_at;  /* 0: none pending */
+	uint64_t barrier;   /* as store_stats has it, read after `lsn` */
+	uint32_t flush_at;  /* 0: none pending; read after `lsn` too */
 	bool clean;         /* nothing changes any more */
 	int level;          /* of zstd; 0: the default, a quick one */
+	/*
+	 * Called once, in the last step before the snapshot gets its name:
+	 * makes the journal durable up to `lsn`, and waits for that.  0 or a
+	 * negative errno, which ends the snapshot.  NULL: there is no journal,
+	 * or nothing changes while the snapshot is taken.
+	 */
+	int (*settle)(void *arg, uint64_t lsn);
+	void *settle_arg;
 };
 
 /* NULL with a negative errno in *error. */
@@ -95,8 +109,10 @@ struct snapshot_file {
 	uint64_t records;
 	uint64_t raw_bytes;
 	uint64_t *offsets; /* of the blocks */
+	uint64_t lsn_end;  /* nothing in it is above */
 	uint32_t time;     /* highest seen */
 	bool clean;
+	bool settled; /* the journal had all up to lsn_end */
 	char problem[320];
 };
 
