@@ -19,8 +19,6 @@
 #include "io/file.h"
 #include "persist/format.h"
 
-enum { PROBLEM_SIZE = 320 };
-
 struct datadir {
 	struct dir *dir; /* by reference */
 	uint64_t identity;

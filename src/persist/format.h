@@ -21,7 +21,9 @@
  *			front (or what it starts from)
  *	40	8	seed of the hash
  *	48	4	store time at which it was begun
- *	52	8	LSN floor: whoever goes on from here draws above it
+ *	52	8	LSN floor: whoever goes on from here draws above it; of a
+ *			journal: 0, or it counts only behind a snapshot at or
+ *			above it
  *	60	4	CRC32C of bytes 0 to 59
  *
  * Numbers are little-endian.
@@ -32,6 +34,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "io/file.h"
 
 /*
  * A development build writes another version than a release will, so that its
@@ -45,6 +49,9 @@
 #endif
 
 enum { HEADER_SIZE = 64, FILE_NAME_SIZE = 40 };
+
+/* Room for a line for people that says what is wrong. */
+enum { PROBLEM_SIZE = 320 };
 
 enum file_kind { FILE_IDENTITY = 1, FILE_JOURNAL = 2, FILE_SNAPSHOT = 3 };
 
@@ -78,5 +85,20 @@ void file_name(char *to, enum file_kind kind, uint64_t lsn);
 bool file_name_parse(const char *name, enum file_kind *kind, uint64_t *lsn);
 
 bool file_name_is_part(const char *name);
+
+/*
+ * Makes a file of nothing but a header, in the place of the one of that name
+ * if there is one: written as `name`.part, synced, renamed, and the names
+ * synced.  So what has a file's name has its header.  Returns the file, open
+ * for writing, or a negative errno; `*named`: it may have its name, even so.
+ */
+int header_file_make(struct dir *dir, const char *name,
+		     const struct file_header *h, bool *named);
+
+/*
+ * The number that a RECORD_MARK carries, at `offset` of a journal: a value of
+ * a client that looks like a mark, or one of another place, is none.
+ */
+uint64_t mark_seal(const struct file_header *h, uint64_t lsn, uint64_t offset);
 
 #endif

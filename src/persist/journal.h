@@ -14,6 +14,10 @@
  *  J4. A write that failed is made again at the same offset.  After a sync
  *      that failed nothing of that file is believed: journal_restart() begins
  *      a new one, and what was not synced needs a snapshot.
+ *  J5. The first record of a file follows the last of the one in front
+ *      without a gap, but for the first file of a run and for one after a
+ *      failed sync.  The header says in `lsn_before` up to where the files in
+ *      front count; what they have above that is not in the journal.
  */
 #ifndef DOZO_PERSIST_JOURNAL_H
 #define DOZO_PERSIST_JOURNAL_H
@@ -48,6 +52,13 @@ struct journal_config {
 	uint64_t identity;
 	uint64_t hash_seed;
 	uint64_t file_bytes; /* about where a file ends; see above */
+	/*
+	 * What recovery has read, 0 and 0 in a fresh directory: the LSN in the
+	 * name of the last journal, which is synced before the first file of
+	 * this run is begun, and recovery's last_lsn.
+	 */
+	uint64_t read_file;
+	uint64_t read_lsn;
 };
 
 struct journal {
@@ -59,6 +70,7 @@ struct journal {
 	uint64_t synced;    /* LSN */
 	bool mark_due;      /* J3 */
 	bool sync_failed;   /* J4 */
+	bool start_due;     /* a new file has its name, perhaps */
 	uint64_t files_made;
 	uint64_t bytes_written;
 	uint64_t syncs;
@@ -69,25 +81,33 @@ void journal_init(struct journal *j, const struct journal_config *config);
 /*
  * Makes and syncs a file whose first record will be `lsn` + 1; the one before
  * is synced and closed first.  0 or a negative errno; on failure the present
- * file is as before, if there is one.
+ * file is as before, if there is one, and the next journal_write() perhaps
+ * tries again first.  With a file open, `lsn` is `written`.
+ *
+ * A file of that name with records in it, of an earlier run, is never
+ * replaced: -EEXIST.
  */
 int journal_start(struct journal *j, uint64_t lsn, uint32_t now_s);
 
 /*
  * After a failed sync: the same, but does not look at the file before, which
- * stays where it is.  What is behind `synced` is not in the journal any more.
+ * stays where it is.  What is behind `synced` is not in the journal any more:
+ * the header says in lsn_floor that the new file is of no use without a
+ * snapshot that has all up to `lsn`.  `synced` is as it was until the next
+ * sync, which speaks of the new file only.
  */
 int journal_restart(struct journal *j, uint64_t lsn, uint32_t now_s);
 
 /*
  * Writes what stands behind the cursor, about `bytes` of it at most, begins a
  * new file when the present one is full, and moves the cursor on.  Returns
- * the bytes written, 0 when there is nothing, or a negative errno.
+ * the bytes written, 0 when there is nothing, or a negative errno: -EIO after
+ * a sync that failed.  The cursor stands at `written`.
  */
 long journal_write(struct journal *j, struct log_cursor *c, uint64_t bytes,
 		   uint32_t now_s);
 
-/* Makes what was written durable; 0 or a negative errno (J4). */
+/* Makes what was written durable; 0 or a negative errno (J4), now and later. */
 int journal_sync(struct journal *j);
 
 /* Closes without a sync. */

@@ -9,6 +9,14 @@
  * sync (J3), or a later file (J1) - a bad record there is damage, and damage is
  * an error, never an end.
  *
+ * The journals of a directory form a line (J5).  journal_line() reads the
+ * headers of all of them and says up to where each counts: what a file has
+ * above the lowest lsn_before of those behind it was given up by whoever began
+ * that one.  A file that begins above it does not count at all.  The line also
+ * ends, for who reads it, in front of a file whose header has an lsn_floor
+ * above the reader's snapshot: it follows a failed sync, and what is between
+ * them is nowhere.
+ *
  * Thread rule: one thread; the records of an open one may be read by many.
  */
 #ifndef DOZO_PERSIST_JOURNAL_READER_H
@@ -22,32 +30,51 @@
 #include "log/record.h"
 #include "persist/format.h"
 
+/* A file's place in the line. */
+struct journal_link {
+	uint64_t lsn;   /* in the name: its first */
+	uint64_t until; /* the last LSN that counts; UINT64_MAX: all */
+	uint64_t next;  /* the journal that says so; 0: none follows */
+	bool counts;    /* false: no record of it does */
+	struct file_header header;
+	char problem[PROBLEM_SIZE]; /* what is wrong with the header, or "" */
+};
+
+/*
+ * The line of `count` journals with the names `lsns`, ascending; `link` has
+ * room for all.  False: some have a `problem`.  That files follow each other
+ * without a gap is seen when they are opened; the first is the caller's to
+ * judge.
+ */
+bool journal_line(struct dir *dir, const uint64_t *lsns, size_t count,
+		  struct journal_link *link);
+
 struct journal_file {
 	struct file_header header;
 	char *data;        /* the whole file */
 	size_t size;       /* of the file */
-	size_t end;        /* where its good records end */
+	size_t end;        /* where its good records that count end */
 	uint64_t last_lsn; /* of them; header.lsn_before if there are none */
 	uint64_t records;
-	bool torn; /* something behind `end` was cut off */
-	char problem[320];
+	bool torn; /* something behind `end` was cut off: JOURNAL_TORN */
+	char problem[PROBLEM_SIZE];
 };
 
 enum journal_check {
 	JOURNAL_GOOD,
 	JOURNAL_TORN,    /* the same, but its end is cut: `problem` says how */
-	JOURNAL_EMPTY,   /* not even a header, and no other file follows: it
-			    was never used */
 	JOURNAL_DAMAGED, /* `problem` says what and where */
 	JOURNAL_ERROR,   /* it cannot be read: `problem` */
 };
 
 /*
- * Reads and checks journal-`lsn`.  `is_last`: no later journal exists.
- * journal_file_close() must follow, whatever the result.
+ * Reads and checks a journal.  One that ends before what the next says stands
+ * in front of it is damaged; a reader that has all up to `until` from a
+ * snapshot need not open it.  journal_file_close() must follow, whatever the
+ * result.
  */
 enum journal_check journal_file_open(struct journal_file *f, struct dir *dir,
-				     uint64_t lsn, bool is_last);
+				     const struct journal_link *link);
 void journal_file_close(struct journal_file *f);
 
 /*

@@ -52,6 +52,7 @@ struct keeper_config {
 	uint64_t snapshot_bytes;
 	uint32_t snapshot_every_s; /* 0: not by time */
 	uint64_t journal_bytes; /* that recovery has read: counted as above */
+	uint64_t read_lsn;      /* recovery's last_lsn: for journal_config */
 	uint64_t window_bytes;  /* of the log; 0: not full is free enough */
 	/* What failed is tried again after this, a snapshot or the archive
 	 * after 60 times that; 0: a second. */
