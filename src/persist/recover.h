@@ -50,6 +50,7 @@ struct recovery {
 	uint64_t expired;           /* left out: their time had come */
 	uint64_t not_kept;          /* left out or evicted: memory */
 	uint64_t bytes;             /* of files read */
+	uint64_t journal_bytes;     /* of them, of journals */
 	uint32_t time;              /* highest store time seen */
 	bool clean;                 /* a clean stop: nothing was lost */
 	uint64_t torn_bytes;        /* cut off behind the last good record */
