@@ -84,6 +84,7 @@ void file_name(char *to, enum file_kind kind, uint64_t lsn);
 /* The opposite; false for a name of another form. */
 bool file_name_parse(const char *name, enum file_kind *kind, uint64_t *lsn);
 
+/* One of ours that was on its way: of another name ending so it says no. */
 bool file_name_is_part(const char *name);
 
 /*
