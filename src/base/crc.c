@@ -16,6 +16,10 @@
  */
 #include <endian.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#include <wmmintrin.h>
+#endif
 
 #include "base/crc.h"
 
@@ -92,9 +96,6 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t n)
 /* ---- the instruction --------------------------------------------------- */
 
 #if defined(__x86_64__)
-
-#include <nmmintrin.h>
-#include <wmmintrin.h>
 
 #define WITH_INSTRUCTION __attribute__((target("sse4.2,pclmul")))
 

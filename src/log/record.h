@@ -6,14 +6,14 @@
  * people.
  *
  *	offset	bytes
- *	0	4	length of all of it, a multiple of 8
+ *	0	4	length of all of it, a multiple of 8, below 2^31
  *	4	4	CRC32C of bytes 0 to 3 and of all bytes from 8 on
  *	8	8	LSN
  *	16	4	time of the change, seconds of the store's clock
  *	20	1	kind
  *	21	1	length of the key
  *	22	1	marks
- *	23	1	which fields follow (bits 0 to 4); bytes of padding (5 to 7)
+ *	23	1	which fields follow (bits 0 to 4); padding (bits 5 to 7)
  *	24	4	time of expiry		only with FIELD_EXPTIME
  *		4	client flags		only with FIELD_CFLAGS
  *		8	cas			only with FIELD_CAS
@@ -23,7 +23,19 @@
  *		v	value
  *		0-7	padding, zero
  *
- * Numbers are little-endian.
+ * Numbers are little-endian.  A field is there if and only if it is not 0, so
+ * a change has one encoding.  What a record of a kind may have:
+ *
+ *	kind		key	value	marks	fields
+ *	ITEM		yes	any	any	EXPTIME, CFLAGS, CAS
+ *	REMOVE		yes
+ *	TOUCH		yes			EXPTIME; ITEM_LSN always
+ *	FLUSH
+ *	FLUSH_AT				NUMBER
+ *	MARK
+ *	those to come	any	any	any	any
+ *
+ * It is an invariant of whoever writes and a check of whoever reads.
  */
 #ifndef DOZO_LOG_RECORD_H
 #define DOZO_LOG_RECORD_H
@@ -101,19 +113,25 @@ struct record {
 
 /*
  * Bytes that it takes; lsn, time, and what key and value point to do not
- * matter.  0: too large for the format (4 GiB).
+ * matter.  0: too large for the format (2 GiB).
  */
 uint64_t record_size(const struct record *r);
 
 /*
  * Writes all of it to `to`, aligned to 8, of record_size() bytes, but for the
  * first four, the length, which it returns: who publishes records by their
- * length (log.c) stores it last.  The CRC is complete.
+ * length (log.c) stores it last.  The CRC is complete.  Panics when `r` is
+ * not as the table above has it.
  */
 uint32_t record_write(char *to, const struct record *r);
 
+/* Stores the length in front of what record_write() wrote. */
+void record_set_length(char *to, uint32_t length);
+
 /*
- * Reads the record at the start of `n` bytes, aligned to 8.
+ * Reads the record at the start of `n` bytes, aligned to 8.  Any bytes may be
+ * given; what is GOOD would be written as the same bytes again.  Key and value
+ * of `*r` point into `from`.
  */
 enum record_state {
 	RECORD_GOOD,
