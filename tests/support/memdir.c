@@ -23,7 +23,7 @@ static struct memdir *of(struct dir *d)
 	return (struct memdir *)d;
 }
 
-/* ---- arrays, bytes and names --------------------------------------------- */
+/* ---- arrays, bytes and names -------------------------------------------- */
 
 void *grown(void *all, size_t count, size_t *room, size_t member)
 {
@@ -214,7 +214,7 @@ static uint64_t bytes_used(const struct memdir *m)
 	return sum;
 }
 
-/* ---- the operations ------------------------------------------------------ */
+/* ---- the operations ----------------------------------------------------- */
 
 static int file_new(struct memdir *m, const char *name)
 {
@@ -532,7 +532,7 @@ static const struct dir_ops memdir_ops = {
 	.free = mem_free,
 };
 
-/* ---- for tests ----------------------------------------------------------- */
+/* ---- for tests ---------------------------------------------------------- */
 
 struct memdir *memdir_new(void)
 {

@@ -48,7 +48,7 @@ static bool arrives(struct image *i)
 	return rng_below(&i->dice, 8) < i->arrive;
 }
 
-/* ---- bytes ---------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------- */
 
 /* Bytes of some write of the past, as blocks of a disk may still hold. */
 static void fill_stale(struct image *i, char *to, size_t n)
@@ -168,7 +168,7 @@ static void apply_file(struct image *i, struct image_file *f)
 	f->pending.count = 0;
 }
 
-/* ---- names ---------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 static void change_name(struct names *n, const struct step *s)
 {
@@ -192,7 +192,7 @@ static void settle_names(struct image *i, bool all)
 	i->pending.count = 0;
 }
 
-/* ---- history --------------------------------------------------------------- */
+/* ---- history ------------------------------------------------------------ */
 
 static void walk_step(struct image *i, size_t number)
 {

@@ -45,7 +45,7 @@ static bool holds(struct memdir *m, const char *name, const char *text)
 	return data && size == strlen(text) && memcmp(data, text, size) == 0;
 }
 
-/* ---- as the system's ------------------------------------------------------ */
+/* ---- as the system's ---------------------------------------------------- */
 
 static void count_name(void *arg, const char *name)
 {
@@ -144,7 +144,7 @@ static void test_move_by_copy(void **state)
 	}
 }
 
-/* ---- failing --------------------------------------------------------------- */
+/* ---- failing ------------------------------------------------------------ */
 
 static void test_faults(void **state)
 {
@@ -233,7 +233,7 @@ static void test_watch(void **state)
 	memdir_free(m);
 }
 
-/* ---- crashing -------------------------------------------------------------- */
+/* ---- crashing ----------------------------------------------------------- */
 
 /* What the states of all seeds showed. */
 struct seen {
