@@ -7,7 +7,7 @@
  *	lock			locked by the process that uses it
  *	journal-LSN		records; LSN (16 hex digits) is of the first
  *	snapshot-LSN		all items; what is at or below LSN is in it
- *	*.part			on its way to become complete; removed at a start
+ *	*.part			on its way to be complete; removed at a start
  *
  * Every file begins with the same header, of HEADER_SIZE bytes:
  *
