@@ -21,9 +21,9 @@
  *			front (or what it starts from)
  *	40	8	seed of the hash
  *	48	4	store time at which it was begun
- *	52	8	LSN floor: whoever goes on from here draws above it; of a
- *			journal: 0, or it counts only behind a snapshot at or
- *			above it
+ *	52	8	LSN floor: whoever goes on from here draws above it;
+ *			of a journal: 0, or it counts only behind a snapshot
+ *			at or above it
  *	60	4	CRC32C of bytes 0 to 59
  *
  * Numbers are little-endian.
