@@ -75,7 +75,7 @@ static const struct form forms[] = {
 			   WITH_KEY },
 	[RECORD_FLUSH] = { .name = "flush" },
 	[RECORD_FLUSH_AT] = { .name = "flush-at", .fields = FIELD_NUMBER },
-	[RECORD_MARK] = { .name = "mark" },
+	[RECORD_MARK] = { .name = "mark", .fields = FIELD_NUMBER },
 	[RECORD_EPOCH] = { .name = "epoch", TO_COME },
 	[RECORD_SLOT] = { .name = "slot", TO_COME },
 	[RECORD_TRANSACTION] = { .name = "transaction", TO_COME },
