@@ -58,7 +58,7 @@ void log_free(struct log *l); /* all cursors must be closed */
 
 /*
  * Before anything was reserved, or while nothing can be: the next record gets
- * `lsn` + 1.  What is in the window is forgotten.
+ * `lsn` + 1.  What is in the window is forgotten.  No cursor may be open.
  */
 void log_begin(struct log *l, uint64_t lsn);
 
@@ -78,8 +78,9 @@ struct log_slot {
 
 /*
  * Room for a record like `form` (record_size()), and its LSN.  False: no
- * memory, or far too much is waiting; nothing has happened.  Exactly one
- * log_publish() must follow, soon.
+ * memory, far too much is waiting, or the record is too large for the format;
+ * nothing has happened.  A record that would never fit is taken when nothing
+ * waits.  Exactly one log_publish() must follow, soon.
  */
 bool log_reserve(struct log *l, const struct record *form,
 		 struct log_slot *slot);
@@ -96,8 +97,11 @@ struct log_cursor {
 	uint64_t lsn; /* passed */
 	bool keeps;
 	/* For the log itself. */
-	void *chunk;
-	uint32_t at;
+	void *chunk; /* where the next record lies; NULL: behind */
+	void *held;  /* what was shown lies in it */
+	uint64_t shown_bytes;
+	uint64_t shown_lsn;
+	uint32_t at; /* offset in the chunk */
 };
 
 enum log_look {
@@ -115,13 +119,18 @@ bool log_cursor_open(struct log *l, struct log_cursor *c, uint64_t lsn,
 void log_cursor_close(struct log_cursor *c);
 
 /*
- * What follows the cursor: whole records in up to `max` parts and up to about
- * `bytes` bytes (at least one record); *last is the LSN of the last of them.
+ * What follows the cursor: whole records in up to `max` parts and up to
+ * `bytes` bytes (but at least one record); *last is the LSN of the last of
+ * them.  A cursor that does not keep is shown one part.  The parts may be
+ * less than what is there: look until LOG_NONE.
  */
 enum log_look log_cursor_look(struct log_cursor *c, struct iovec *part, int max,
 			      uint64_t bytes, int *count, uint64_t *last);
 
-/* Goes on behind `lsn`, which is one that a look showed as its last. */
+/*
+ * Goes on behind `lsn`: the last of the latest look.  What was shown must not
+ * be read any more.
+ */
 void log_cursor_pass(struct log_cursor *c, uint64_t lsn);
 
 struct log_stats {
