@@ -10,7 +10,11 @@
  * fail_control. The library fills in the names of the calls. So one server
  * process can be taken through many n. A failure at start is armed by the
  * environment instead: FAIL_CALL (a name), FAIL_NTH (from 1), FAIL_ERRNO (a
- * number), FAIL_REPEAT (how many in a row).
+ * number), FAIL_REPEAT (how many in a row), FAIL_DELAY_US.
+ *
+ * A call on a file can be chosen by a part of the file's name, too (`only`),
+ * and delay_us makes the chosen calls slow: before they fail or, with an error
+ * of 0, before they are made.
  *
  * stuck_port makes one descriptor misbehave: once a socket whose peer has
  * that port joins an epoll set, waiting on the set reports EPOLLERR for it
@@ -29,10 +33,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -44,6 +50,7 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum fail_call {
@@ -64,11 +71,20 @@ enum fail_call {
 	FAIL_THREAD,
 	FAIL_SIGNALFD,
 	FAIL_RANDOM,
+	/* Of files in a directory that is kept. */
+	FAIL_OPENAT,
+	FAIL_PREAD,
+	FAIL_PWRITE,
+	FAIL_FDATASYNC,
+	FAIL_FSYNC,
+	FAIL_RENAME,
+	FAIL_UNLINK,
 	FAIL_CALLS,
 };
 
 #define FAIL_NAME_BYTES 16
 #define FAIL_CALLS_MAX 32
+#define FAIL_ONLY_BYTES 32
 
 static const char fail_names[FAIL_CALLS][FAIL_NAME_BYTES] = {
 	[FAIL_NONE] = "none",           [FAIL_ALLOC] = "alloc",
@@ -79,7 +95,10 @@ static const char fail_names[FAIL_CALLS][FAIL_NAME_BYTES] = {
 	[FAIL_EPOLL_CTL] = "epoll_ctl", [FAIL_EPOLL_WAIT] = "epoll_wait",
 	[FAIL_EVENTFD] = "eventfd",     [FAIL_TIMERFD] = "timerfd",
 	[FAIL_THREAD] = "thread",       [FAIL_SIGNALFD] = "signalfd",
-	[FAIL_RANDOM] = "getrandom",
+	[FAIL_RANDOM] = "getrandom",    [FAIL_OPENAT] = "openat",
+	[FAIL_PREAD] = "pread",         [FAIL_PWRITE] = "pwrite",
+	[FAIL_FDATASYNC] = "fdatasync", [FAIL_FSYNC] = "fsync",
+	[FAIL_RENAME] = "rename",       [FAIL_UNLINK] = "unlink",
 };
 
 /* Shared with the test, which writes `call` last to arm. */
@@ -95,6 +114,8 @@ struct fail_control {
 	_Atomic uint64_t stuck_reports;          /* errors reported for it */
 	_Atomic uint64_t counts[FAIL_CALLS_MAX]; /* all calls of each kind */
 	char names[FAIL_CALLS_MAX][FAIL_NAME_BYTES];
+	_Atomic uint32_t delay_us;  /* of the calls that are chosen */
+	char only[FAIL_ONLY_BYTES]; /* part of a file's name; "": any file */
 };
 
 #define FAIL_CONTROL_BYTES 4096
@@ -205,6 +226,7 @@ __attribute__((constructor)) static void failinject_start(void)
 	control->nth = env_number("FAIL_NTH", 1);
 	control->repeat = env_number("FAIL_REPEAT", 1);
 	control->error = (uint32_t)env_number("FAIL_ERRNO", ENOMEM);
+	control->delay_us = (uint32_t)env_number("FAIL_DELAY_US", 0);
 	for (uint32_t i = 0; i < FAIL_CALLS; i++) {
 		if (strcmp(name, fail_names[i]) == 0) {
 			control->call = i;
@@ -212,6 +234,15 @@ __attribute__((constructor)) static void failinject_start(void)
 		}
 	}
 	abort();
+}
+
+static void wait_us(uint32_t us)
+{
+	struct timespec left = { .tv_sec = us / 1000000,
+				 .tv_nsec = us % 1000000 * 1000 };
+
+	while (us > 0 && nanosleep(&left, &left) < 0 && errno == EINTR) {
+	}
 }
 
 /* Counts a call; true when it has to fail, with errno set. */
@@ -228,8 +259,39 @@ static bool fails(enum fail_call call)
 		return false;
 	}
 	atomic_fetch_add(&control->fired, 1);
+	wait_us(atomic_load(&control->delay_us));
+	if (control->error == 0) {
+		return false;
+	}
 	errno = (int)control->error;
 	return true;
+}
+
+/* Is a call on this file one of those that are chosen? */
+static bool name_chosen(const char *name)
+{
+	return control->only[0] == '\0' || strstr(name, control->only) != NULL;
+}
+
+static bool name_fails(const char *name, enum fail_call call)
+{
+	return name_chosen(name) && fails(call);
+}
+
+static bool file_fails(int fd, enum fail_call call)
+{
+	char link[64];
+	char name[4096] = "";
+	int saved = errno;
+
+	if (control->only[0] != '\0') {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (readlink(link, name, sizeof(name) - 1) < 0) {
+			name[0] = '\0';
+		}
+		errno = saved;
+	}
+	return name_fails(name, call);
 }
 
 static bool socket_fails(int fd, enum fail_call call)
@@ -397,6 +459,74 @@ int close(int fd)
 		atomic_store(&control->stuck_closed, 1);
 	}
 	return REAL(close)(fd);
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+int openat64(int dir_fd, const char *name, int flags, ...)
+{
+	va_list args;
+	mode_t mode = 0;
+
+	if ((flags & O_CREAT) != 0) {
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	if (name_fails(name, FAIL_OPENAT)) {
+		return -1;
+	}
+	return REAL(openat64)(dir_fd, name, flags, mode);
+}
+
+ssize_t pread64(int fd, void *data, size_t size, off64_t offset)
+{
+	return file_fails(fd, FAIL_PREAD) ?
+		       -1 :
+		       REAL(pread64)(fd, data, size, offset);
+}
+
+/* What a fortified build calls instead of pread. */
+ssize_t __pread64_chk(int fd, void *data, size_t size, off64_t offset,
+		      size_t room);
+
+ssize_t __pread64_chk(int fd, void *data, size_t size, off64_t offset,
+		      size_t room)
+{
+	return file_fails(fd, FAIL_PREAD) ?
+		       -1 :
+		       REAL(__pread64_chk)(fd, data, size, offset, room);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset)
+{
+	return file_fails(fd, FAIL_PWRITE) ?
+		       -1 :
+		       REAL(pwritev64)(fd, parts, count, offset);
+}
+
+int fdatasync(int fd)
+{
+	return file_fails(fd, FAIL_FDATASYNC) ? -1 : REAL(fdatasync)(fd);
+}
+
+int fsync(int fd)
+{
+	return file_fails(fd, FAIL_FSYNC) ? -1 : REAL(fsync)(fd);
+}
+
+int renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+	return name_fails(from, FAIL_RENAME) ?
+		       -1 :
+		       REAL(renameat)(from_fd, from, to_fd, to);
+}
+
+int unlinkat(int dir_fd, const char *name, int flags)
+{
+	return name_fails(name, FAIL_UNLINK) ?
+		       -1 :
+		       REAL(unlinkat)(dir_fd, name, flags);
 }
 
 /* ---- loops and threads ------------------------------------------------- */

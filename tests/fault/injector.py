@@ -19,6 +19,8 @@ CALL, ERROR, NTH, REPEAT, SEEN, FIRED = 0, 4, 8, 16, 24, 32
 STUCK_PORT, STUCK_CLOSED, STUCK_REPORTS = 40, 44, 48
 COUNTS, NAMES = 56, 312
 CALLS_MAX, NAME_BYTES = 32, 16
+DELAY_US = NAMES + CALLS_MAX * NAME_BYTES
+ONLY, ONLY_BYTES = DELAY_US + 4, 32
 FOREVER = 1 << 62
 
 
@@ -71,8 +73,11 @@ class Injector:
                 return i
         raise KeyError("the library does not know %r" % call)
 
-    def arm(self, call, nth, error, repeat=1):
+    def arm(self, call, nth, error, repeat=1, only="", delay_us=0):
+        """only: files with that in their name; error 0: they are slow."""
         self.put(CALL, "=I", 0)
+        self.put(ONLY, "=%ds" % ONLY_BYTES, only.encode())
+        self.put(DELAY_US, "=I", delay_us)
         self.put(ERROR, "=I", error)
         self.put(NTH, "=Q", nth)
         self.put(REPEAT, "=Q", repeat)
