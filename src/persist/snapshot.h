@@ -12,7 +12,7 @@
  *
  *	header (format.h; lsn is the snapshot's)
  *	blocks:
- *		0	4	bytes of the compressed part, 0 for the last block
+ *		0	4	bytes of the compressed part; 0: the last
  *		4	4	bytes of it when unpacked
  *		8	4	records in it
  *		12	4	CRC32C of what follows, then of bytes 0 to 11
@@ -72,6 +72,9 @@ struct snapshot_config {
 	 */
 	int (*settle)(void *arg, uint64_t lsn);
 	void *settle_arg;
+	/* For tests: asked before each allocation, true makes it fail. */
+	bool (*deny)(void *arg);
+	void *deny_arg;
 };
 
 /* NULL with a negative errno in *error. */
@@ -95,7 +98,10 @@ struct snapshot_progress {
 void snapshot_progress(const struct snapshot_writer *w,
 		       struct snapshot_progress *out);
 
-/* Ends it: one that is not complete is removed. */
+/*
+ * Ends it: one that is not complete is removed.  One that has its name stays,
+ * also when the last step said that the directory could not be synced.
+ */
 void snapshot_end(struct snapshot_writer *w);
 
 /* ---- reading ----------------------------------------------------------- */
@@ -113,33 +119,45 @@ struct snapshot_file {
 	uint32_t time;     /* highest seen */
 	bool clean;
 	bool settled; /* the journal had all up to lsn_end */
-	char problem[320];
+	char problem[PROBLEM_SIZE];
 };
 
 /*
  * Opens snapshot-`lsn` and checks header, end and chain of blocks; not yet
- * what is in them.  False: `problem`.  snapshot_close() must follow.
+ * what is in them.  False: `problem`, which does not name the file.
+ * snapshot_close() must follow, whatever the result.
  */
 bool snapshot_open(struct snapshot_file *f, struct dir *dir, uint64_t lsn);
 void snapshot_close(struct snapshot_file *f);
 
-/* What one thread needs to read blocks. */
+/* What one thread needs to read blocks; a zeroed one is ready. */
 struct snapshot_block {
-	char *packed;
-	size_t packed_room;
 	char *data; /* records, one after the other */
 	size_t size;
+	uint32_t records; /* in it, as its head says */
+	char problem[PROBLEM_SIZE];
+	/* For the reader itself. */
 	size_t room;
+	char *packed;
+	size_t packed_room;
 	void *unpacker;
-	char problem[320];
+	size_t at;
+	uint32_t seen;
 };
 
 /*
- * Reads, checks and unpacks block `n` (from 0).  Several threads may read, each
- * with a block of its own; a zeroed one is ready.  False: `problem`.
+ * Reads, checks and unpacks block `n` (from 0).  Several threads may read one
+ * snapshot, each with a block of its own.  False: `problem`.
  */
 bool snapshot_read_block(const struct snapshot_file *f, uint64_t n,
 			 struct snapshot_block *b);
+
+/*
+ * The next record of the block; key and value point into it.  1: here it is;
+ * 0: that was all; -1: `problem`.
+ */
+int snapshot_next(struct snapshot_block *b, struct record *r);
+
 void snapshot_block_release(struct snapshot_block *b);
 
 #endif
