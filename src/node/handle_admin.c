@@ -55,7 +55,10 @@ void handle_flush_all(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
 	struct node *n = w->node;
+	enum store_result result;
 	int64_t delay = 0;
+	uint64_t lsn = 0;
+	uint32_t at = 0;
 
 	if (!n->settings->flush_enabled) {
 		answer(s, r, "CLIENT_ERROR flush_all not allowed");
@@ -69,16 +72,15 @@ void handle_flush_all(struct session *s, const struct request *r)
 	}
 	worker_count(w, cmd_flush);
 	if (delay > 0) {
-		uint32_t at = exptime_from_wire((int32_t)delay, w->now_s) - 1;
-
-		if (at >= w->now_s) {
-			store_flush_at(n->store, at);
-			session_answer(s, r, REPLY_OK);
-			return;
-		}
+		at = exptime_from_wire((int32_t)delay, w->now_s) - 1;
 	}
-	session_depends(s, store_flush(n->store));
-	session_answer(s, r, REPLY_OK);
+	if (at >= w->now_s) {
+		result = store_flush_at(n->store, at, w->now_s, &lsn);
+	} else {
+		result = store_flush(n->store, w->now_s, &lsn);
+	}
+	session_depends(s, lsn);
+	session_answer(s, r, result == STORE_OK ? REPLY_OK : REPLY_NO_MEMORY);
 }
 
 void handle_version(struct session *s, const struct request *r)

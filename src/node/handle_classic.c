@@ -72,7 +72,6 @@ static void put_hit(struct session *s, struct store_entry *e, bool with_cas)
 				       with_cas, visible_cas(s, e->item.cas)));
 	output_value(s, e);
 	entry_bump(e);
-	session_depends(s, e->item.lsn);
 }
 
 static void get_one(struct session *s, const struct store_key *key,
@@ -84,6 +83,7 @@ static void get_one(struct session *s, const struct store_key *key,
 
 	output_prepare(s);
 	hit = store_open(w->store, key, w->now_s, &e);
+	session_depends(s, e.depends);
 	worker_count(w, cmd_get);
 	count_prefix(s, key, PREFIX_GET);
 	log_lookup(s, &e, hit);
@@ -152,6 +152,7 @@ static void gat_one(struct session *s, const struct store_key *key,
 		worker_count(w, touch_misses);
 		return;
 	}
+	session_depends(s, e.depends);
 	log_lookup(s, &e, result == STORE_OK);
 	if (result == STORE_OK) {
 		put_hit(s, &e, with_cas);
@@ -260,8 +261,8 @@ static void refuse_value(struct session *s, const struct request *r,
 	log_store(s, r, why == REPLY_TOO_LARGE ? "too_large" : "no_memory",
 		  request_exptime(s, r), r->value_len);
 	session_answer(s, r, why);
-	if (replaces(r) && store_remove(w->store, &key, false, 0, w->now_s,
-					&change) == STORE_OK) {
+	if (replaces(r)) {
+		store_remove(w->store, &key, false, 0, w->now_s, &change);
 		session_depends(s, change.lsn);
 	}
 }
@@ -410,17 +411,22 @@ void handle_delete(struct session *s, const struct request *r)
 	struct change change;
 
 	count_prefix(s, &key, PREFIX_DELETE);
-	if (store_remove(w->store, &key, false, 0, w->now_s, &change) ==
-	    STORE_OK) {
+	switch (store_remove(w->store, &key, false, 0, w->now_s, &change)) {
+	case STORE_OK:
 		worker_count(w, delete_hits);
 		if (watch_wants(&w->node->watch, WATCH_DELETIONS)) {
 			watch_delete(s, key.data, key.len, "delete",
 				     change.value_len);
 		}
 		session_answer(s, r, REPLY_DELETED);
-	} else {
+		break;
+	case STORE_NO_MEMORY:
+		session_answer(s, r, REPLY_NO_MEMORY);
+		break;
+	default:
 		worker_count(w, delete_misses);
 		session_answer(s, r, REPLY_NOT_FOUND);
+		break;
 	}
 	session_depends(s, change.lsn);
 }
@@ -464,11 +470,13 @@ void handle_delta(struct session *s, const struct request *r)
 	struct delta d = { .decrement = r->cmd == CMD_DECR,
 			   .amount = r->delta };
 	struct store_entry e;
+	enum store_result result;
 	uint64_t number;
 
-	switch (store_delta(w->store, &key, &d, w->now_s, &number, &e)) {
+	result = store_delta(w->store, &key, &d, w->now_s, &number, &e);
+	session_depends(s, e.depends);
+	switch (result) {
 	case STORE_OK:
-		session_depends(s, e.item.lsn);
 		store_close(&e);
 		count_delta(s, d.decrement, true);
 		answer_number(s, r, number);
@@ -501,9 +509,9 @@ void handle_touch(struct session *s, const struct request *r)
 		session_answer(s, r, REPLY_NO_MEMORY);
 		return;
 	}
+	session_depends(s, e.depends);
 	log_lookup(s, &e, result == STORE_OK);
 	if (result == STORE_OK) {
-		session_depends(s, e.item.lsn);
 		entry_bump(&e);
 		worker_count(w, touch_hits);
 	} else {

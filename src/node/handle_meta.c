@@ -148,7 +148,6 @@ static void mg_hit(struct session *s, const struct request *r,
 	if (!meta_has(r, 'u')) {
 		entry_bump(e);
 	}
-	session_depends(s, e->item.lsn);
 }
 
 /*
@@ -240,6 +239,7 @@ void handle_mg(struct session *s, const struct request *r)
 		}
 		hit = store_open(s->worker->store, &key, s->worker->now_s, &e);
 	}
+	session_depends(s, e.depends);
 	mg_count(s, r, &key, &e, hit);
 	if (hit) {
 		mg_hit(s, r, &e, created);
@@ -422,7 +422,6 @@ static void ma_answer(struct session *s, const struct request *r,
 	struct meta_result m = { 0 };
 
 	fill_from_item(s, &m, e);
-	session_depends(s, e->item.lsn);
 	if (created) {
 		fill_created(s, r, &m);
 	}
@@ -452,6 +451,7 @@ void handle_ma(struct session *s, const struct request *r)
 		created = true;
 		result = store_delta(w->store, &key, &d, w->now_s, &number, &e);
 	}
+	session_depends(s, e.depends);
 	switch (result) {
 	case STORE_OK:
 		if (!created) {
@@ -484,10 +484,13 @@ void handle_me(struct session *s, const struct request *r)
 	struct worker *w = s->worker;
 	struct store_key key = session_key(s, r->key, r->key_len);
 	struct store_entry e;
+	bool hit;
 
 	worker_count(w, cmd_meta);
 	output_prepare(s);
-	if (store_open(w->store, &key, w->now_s, &e)) {
+	hit = store_open(w->store, &key, w->now_s, &e);
+	session_depends(s, e.depends);
+	if (hit) {
 		struct meta_debug m = {
 			.key = e.item.key,
 			.key_len = e.item.key_len,
@@ -502,7 +505,6 @@ void handle_me(struct session *s, const struct request *r)
 
 		output_add(s, meta_put_debug_line(output_room(s, TEXT_LINE_MAX),
 						  &m));
-		session_depends(s, e.item.lsn);
 		store_close(&e);
 	} else {
 		store_close(&e);

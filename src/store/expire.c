@@ -23,34 +23,111 @@ enum {
 	SWEEP_PAUSE_S = 5,
 };
 
-/* Raises the barrier to the present LSN. */
-static uint64_t raise_barrier(struct store *s)
+void state_raise_barrier(struct store *s, uint64_t lsn)
 {
-	uint64_t lsn = store_lsn(s);
 	uint64_t seen = atomic_load(&s->barrier);
 
 	while (seen < lsn &&
 	       !atomic_compare_exchange_weak(&s->barrier, &seen, lsn)) {
 	}
-	return atomic_load(&s->barrier);
 }
 
-uint64_t store_flush(struct store *s)
+/*
+ * Logs a flush, or the intention of one; *lsn is its own.  Without a log that
+ * is the present LSN.  False: the log takes nothing.
+ */
+static bool log_flush(struct store *s, uint8_t kind, uint32_t at, uint32_t now,
+		      uint64_t *lsn)
 {
-	uint64_t barrier;
+	struct record r = { .kind = kind, .number = at, .time = now };
+	struct log_slot slot;
 
-	lock_take(&s->flush_lock);
-	atomic_store(&s->flush_at, 0);
-	barrier = raise_barrier(s);
-	lock_give(&s->flush_lock);
-	return barrier;
+	if (s->log == NULL) {
+		*lsn = store_lsn(s);
+		return true;
+	}
+	if (!log_reserve(s->log, &r, &slot)) {
+		return false;
+	}
+	log_publish(s->log, &slot, &r);
+	s->flush_lsn = slot.lsn;
+	*lsn = slot.lsn;
+	return true;
 }
 
-void store_flush_at(struct store *s, uint32_t at)
+/* No flush is pending, or another one. */
+static void set_pending(struct store *s, uint32_t at)
 {
-	lock_take(&s->flush_lock);
 	atomic_store(&s->flush_at, at);
+	atomic_store(&s->flush_stuck, false);
+}
+
+/*
+ * A delayed flush takes effect; flush_lock is held.  During its second the
+ * barrier rises without a record: what was stored in that second is hidden,
+ * and whoever recovers knows of the intention and does the same.  When the
+ * second is over, the record that ends it comes before all that is stored
+ * afterwards.  If the log takes no record, nothing can be stored until it does.
+ */
+static void fire(struct store *s, uint32_t now)
+{
+	uint32_t at = atomic_load(&s->flush_at);
+	uint64_t lsn;
+
+	if (at == 0 || now < at) {
+		return;
+	}
+	state_raise_barrier(s, store_lsn(s));
+	if (now == at) {
+		return;
+	}
+	if (!log_flush(s, RECORD_FLUSH, 0, now, &lsn)) {
+		atomic_store(&s->flush_stuck, true);
+		return;
+	}
+	state_raise_barrier(s, lsn);
+	set_pending(s, 0);
+}
+
+enum store_result store_flush(struct store *s, uint32_t now, uint64_t *lsn)
+{
+	enum store_result res = STORE_NO_MEMORY;
+
+	lock_take(&s->flush_lock);
+	if (log_flush(s, RECORD_FLUSH, 0, now, lsn)) {
+		state_raise_barrier(s, *lsn);
+		set_pending(s, 0);
+		res = STORE_OK;
+	}
 	lock_give(&s->flush_lock);
+	return res;
+}
+
+enum store_result store_flush_at(struct store *s, uint32_t at, uint32_t now,
+				 uint64_t *lsn)
+{
+	enum store_result res = STORE_NO_MEMORY;
+
+	lock_take(&s->flush_lock);
+	/* One that is due must not be forgotten for another. */
+	fire(s, now);
+	if (!atomic_load(&s->flush_stuck) &&
+	    log_flush(s, RECORD_FLUSH_AT, at, now, lsn)) {
+		set_pending(s, at);
+		res = STORE_OK;
+	}
+	lock_give(&s->flush_lock);
+	return res;
+}
+
+uint32_t store_flush_pending(struct store *s)
+{
+	uint32_t at;
+
+	lock_take(&s->flush_lock);
+	at = atomic_load(&s->flush_at);
+	lock_give(&s->flush_lock);
+	return at;
 }
 
 /*
@@ -59,16 +136,13 @@ void store_flush_at(struct store *s, uint32_t at)
  */
 void state_flush_tick(struct store *s, uint32_t now)
 {
-	uint32_t at;
+	uint32_t at = atomic_load_explicit(&s->flush_at, memory_order_relaxed);
 
-	lock_take(&s->flush_lock);
-	at = atomic_load(&s->flush_at);
-	if (at != 0 && now >= at) {
-		raise_barrier(s);
-		if (now > at) {
-			atomic_store(&s->flush_at, 0);
-		}
+	if (at == 0 || now < at) {
+		return;
 	}
+	lock_take(&s->flush_lock);
+	fire(s, now);
 	lock_give(&s->flush_lock);
 }
 
@@ -187,18 +261,21 @@ static bool restore_reserve(struct store_ctx *c, uint64_t bytes, uint32_t now)
 	       pool_room(p) < atomic_load(&p->reserve);
 }
 
-bool store_maintain(struct store_ctx *c, uint32_t now, uint32_t items)
+bool state_maintain(struct store_ctx *c, uint32_t now, uint32_t items)
 {
 	uint64_t bytes = (uint64_t)items * ITEM_WORK;
 	bool more;
 
 	check(!c->entry_open);
-	if (atomic_load(&c->store->flush_at) != 0) {
-		state_flush_tick(c->store, now);
-	}
 	more = sweep(c, bytes, now);
 	more |= sweep_larges(c, items, now);
 	more |= evict_expired(c, bytes, now);
 	more |= restore_reserve(c, bytes, now);
 	return more;
+}
+
+bool store_maintain(struct store_ctx *c, uint32_t now, uint32_t items)
+{
+	state_flush_tick(c->store, now);
+	return state_maintain(c, now, items);
 }

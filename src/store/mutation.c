@@ -34,6 +34,7 @@ struct plan {
 	bool in_place;   /* the item that is there may be changed */
 	bool same_value; /* and its value is to stay as it is */
 	bool own_space;  /* the reservation holds the value already */
+	bool unlogged;   /* it comes from the log */
 };
 
 struct job {
@@ -63,17 +64,98 @@ static unsigned extras_of(const struct store *s, const struct plan *p)
 	if (p->form.cas != p->form.lsn) {
 		extras |= EXTRA_CAS;
 	}
-	if (!item_lsn_fits(p->form.lsn, store_lsn(s) + LSN_MARGIN)) {
+	if (!item_lsn_fits(p->form.lsn, state_lsn(s) + LSN_MARGIN)) {
 		extras |= EXTRA_WIDE;
 	}
 	return extras;
 }
 
-static void draw(struct store *s, struct plan *p)
+static uint8_t record_marks(const struct item_view *v)
 {
+	return (uint8_t)((v->stale ? MARK_STALE : 0) | (v->won ? MARK_WON : 0) |
+			 (v->binkey ? MARK_BINKEY : 0) |
+			 (v->fetched ? MARK_FETCHED : 0));
+}
+
+/* The change as the log has it; the value is not there yet. */
+static struct record record_of(const struct plan *p, uint32_t now)
+{
+	const struct item_view *v = &p->form;
+	struct record r = {
+		.kind = p->redraw ? RECORD_ITEM : RECORD_TOUCH,
+		.time = now,
+		.key = v->key,
+		.key_len = v->key_len,
+		.exptime = v->exptime,
+	};
+
 	if (p->redraw) {
-		p->form.lsn = state_next_lsn(s);
+		r.cas = p->cas;
+		r.cflags = v->cflags;
+		r.marks = record_marks(v);
+		r.value_len = v->value_len;
+	} else {
+		r.item_lsn = v->lsn;
+	}
+	return r;
+}
+
+static bool is_logged(const struct store *s, const struct plan *p)
+{
+	return s->log != NULL && !p->unlogged;
+}
+
+static bool reserve(const struct store_entry *e, const struct plan *p,
+		    struct log_slot *slot)
+{
+	struct record r = record_of(p, e->now);
+
+	return state_reserve(e->ctx->store, &r, slot);
+}
+
+/*
+ * Draws the LSN of the change.  False: the log takes nothing, and nothing may
+ * have been changed.
+ */
+static inline bool draw(const struct store_entry *e, struct plan *p,
+			struct log_slot *slot)
+{
+	struct store *s = e->ctx->store;
+
+	if (is_logged(s, p)) {
+		if (!reserve(e, p, slot)) {
+			return false;
+		}
+	} else {
+		slot->lsn = p->redraw ? state_next_lsn(s) : p->form.lsn;
+	}
+	if (p->redraw) {
+		p->form.lsn = slot->lsn;
 		p->form.cas = p->cas != 0 ? p->cas : p->form.lsn;
+	}
+	return true;
+}
+
+static void publish(const struct store_entry *e, const struct plan *p,
+		    const struct log_slot *slot)
+{
+	struct store *s = e->ctx->store;
+	struct record r = record_of(p, e->now);
+
+	r.value = e->item.value;
+	log_publish(s->log, slot, &r);
+	if (!p->redraw) {
+		state_note_unseen(s, e->shard, slot->lsn);
+	}
+}
+
+/* The change is made, and e->item is what came of it. */
+static inline void changed(struct store_entry *e, const struct plan *p,
+			   const struct log_slot *slot)
+{
+	e->depends = slot->lsn;
+	if (is_logged(e->ctx->store, p)) {
+		publish(e, p, slot);
 	}
 }
 
@@ -81,7 +163,7 @@ static void draw(struct store *s, struct plan *p)
 static void foresee(const struct store *s, struct plan *p)
 {
 	if (p->redraw) {
-		p->form.lsn = store_lsn(s) + LSN_MARGIN;
+		p->form.lsn = state_lsn(s) + LSN_MARGIN;
 		p->form.cas = p->cas != 0 ? p->cas : p->form.lsn;
 	}
 }
@@ -97,12 +179,15 @@ static void fill(char *value, const struct plan *p)
 	memset(value + text, ' ', p->form.value_len - text);
 }
 
-/* Changes the item that is there; false: it must be made anew. */
-static bool amend(struct store_entry *e, struct plan *p)
+enum outcome { DONE, NEEDS_SPACE, FAILED };
+
+/* Changes the item that is there; NEEDS_SPACE: it must be made anew. */
+static enum outcome amend(struct store_entry *e, struct plan *p)
 {
 	struct store *s = e->ctx->store;
 	uint64_t location = slot_location(*slot_of(e));
 	char *value = (char *)(uintptr_t)e->item.value;
+	struct log_slot slot;
 	uint32_t n = 0;
 
 	foresee(s, p);
@@ -110,18 +195,22 @@ static bool amend(struct store_entry *e, struct plan *p)
 		struct large *l = e->raw;
 
 		if (!p->same_value && atomic_load(&l->refs) > 1) {
-			return false;
+			return NEEDS_SPACE;
 		}
-		draw(s, p);
+		if (!draw(e, p, &slot)) {
+			return FAILED;
+		}
 		large_amend(l, &p->form);
 	} else {
 		n = pool_segment_of(&s->pool, location);
 
 		if (!item_amendable(e->raw, &p->form, extras_of(s, p),
 				    s->pool.bases[n])) {
-			return false;
+			return NEEDS_SPACE;
 		}
-		draw(s, p);
+		if (!draw(e, p, &slot)) {
+			return FAILED;
+		}
 		item_amend(e->raw, &p->form, s->pool.bases[n]);
 	}
 	if (p->form.exptime != 0) {
@@ -131,12 +220,13 @@ static bool amend(struct store_entry *e, struct plan *p)
 		fill(value, p);
 	}
 	state_read(s, location, &e->item);
-	return true;
+	changed(e, p, &slot);
+	return DONE;
 }
 
 /*
  * Writes the item into `sp` and puts it into the table in place of what the
- * entry holds.  False: the table is full.
+ * entry holds.  False: the table is full, or the log takes nothing.
  */
 static bool install(struct store_entry *e, struct plan *p, struct space *sp,
 		    unsigned extras, bool filled, enum queue_name q)
@@ -147,6 +237,7 @@ static bool install(struct store_entry *e, struct plan *p, struct space *sp,
 	uint64_t *slot = slot_of(e);
 	uint64_t location = sp->location;
 	uint64_t old = 0;
+	struct log_slot drawn;
 
 	if (slot != NULL) {
 		old = slot_location(*slot);
@@ -156,9 +247,13 @@ static bool install(struct store_entry *e, struct plan *p, struct space *sp,
 		if (slot == NULL) {
 			return false;
 		}
-		counter_add(&c->tally.items, 1);
 	}
-	draw(s, p);
+	if (!draw(e, p, &drawn)) {
+		if (old == 0) {
+			table_remove(&shard->table, &s->supply, slot);
+		}
+		return false;
+	}
 	space_write(s, sp, &p->form, extras);
 	if (!filled) {
 		fill(space_value(sp, &p->form, extras), p);
@@ -167,12 +262,15 @@ static bool install(struct store_entry *e, struct plan *p, struct space *sp,
 	space_publish(s, sp, q, p->form.exptime);
 	if (old != 0) {
 		state_kill(s, old, e->item.size);
+	} else {
+		counter_add(&c->tally.items, 1);
 	}
 	if (p->redraw) {
 		counter_add(&c->tally.total_items, 1);
 	}
 	e->slot = slot;
 	e->raw = state_read(s, location, &e->item);
+	changed(e, p, &drawn);
 	return true;
 }
 
@@ -186,8 +284,6 @@ static enum queue_name queue_for(const struct store_entry *e,
 	return job->r != NULL ? job->r->queue : QUEUE_SMALL;
 }
 
-enum outcome { DONE, NEEDS_SPACE, FAILED };
-
 static enum outcome carry_out(struct store_entry *e, bool found,
 			      const struct job *job, struct plan *p,
 			      struct space *spare)
@@ -195,10 +291,14 @@ static enum outcome carry_out(struct store_entry *e, bool found,
 	struct store *s = e->ctx->store;
 	struct space own = { .kind = SPACE_NONE };
 	enum queue_name q = queue_for(e, job);
+	enum outcome amended;
 	unsigned extras;
 
-	if (p->in_place && found && amend(e, p)) {
-		return DONE;
+	if (p->in_place && found) {
+		amended = amend(e, p);
+		if (amended != NEEDS_SPACE) {
+			return amended;
+		}
 	}
 	foresee(s, p);
 	extras = extras_of(s, p);
@@ -265,9 +365,8 @@ static enum store_result execute(struct store_ctx *c, const struct job *job,
 static void report(struct change *out, const struct store_entry *e,
 		   enum store_result res)
 {
-	*out = (struct change){ .miss = e->miss };
+	*out = (struct change){ .miss = e->miss, .lsn = e->depends };
 	if (e->slot != NULL) {
-		out->lsn = e->item.lsn;
 		out->value_len = e->item.value_len;
 		out->cas = res == STORE_OK ? e->item.cas : 0;
 	}
@@ -412,19 +511,26 @@ enum store_result store_commit(struct store_ctx *c, struct reservation *r,
 
 /* ---- touch ------------------------------------------------------------- */
 
+struct touch_job {
+	uint32_t exptime;
+	bool unlogged;
+	uint64_t item_lsn; /* 0: any */
+};
+
 static enum store_result plan_touch(void *arg, struct store_entry *e,
 				    bool found, struct plan *p)
 {
-	const uint32_t *exptime = arg;
+	const struct touch_job *j = arg;
 
-	if (!found) {
+	if (!found || (j->item_lsn != 0 && j->item_lsn != e->item.lsn)) {
 		return STORE_NOT_FOUND;
 	}
 	p->redraw = false;
+	p->unlogged = j->unlogged;
 	p->in_place = true;
 	p->same_value = true;
 	p->form = e->item;
-	p->form.exptime = *exptime;
+	p->form.exptime = j->exptime;
 	p->head = e->item.value;
 	p->head_len = e->item.value_len;
 	return STORE_OK;
@@ -435,13 +541,37 @@ enum store_result store_open_touch(struct store_ctx *c,
 				   uint32_t exptime, uint32_t now,
 				   struct store_entry *e)
 {
+	struct touch_job j = { .exptime = exptime };
 	struct job job = {
 		.key = key,
 		.plan = plan_touch,
-		.arg = &exptime,
+		.arg = &j,
 	};
 
 	return execute(c, &job, now, e);
+}
+
+enum store_result state_apply_touch(struct store_ctx *c,
+				    const struct store_key *key,
+				    uint64_t item_lsn, uint32_t exptime)
+{
+	struct touch_job j = {
+		.exptime = exptime,
+		.unlogged = true,
+		.item_lsn = item_lsn,
+	};
+	struct job job = {
+		.key = key,
+		.plan = plan_touch,
+		.arg = &j,
+	};
+	struct store_entry e;
+	enum store_result res = execute(c, &job, TIME_OF_REPLAY, &e);
+
+	if (res != STORE_NO_MEMORY) {
+		store_close(&e);
+	}
+	return res;
 }
 
 /* ---- numbers ----------------------------------------------------------- */
@@ -567,25 +697,58 @@ enum store_result store_delta(struct store_ctx *c, const struct store_key *key,
 
 /* ---- removal and invalidation ------------------------------------------ */
 
+/*
+ * Removes what was found; with a log, a removal is logged in any case (L7):
+ * others may hold what was forgotten here.  False: the log takes nothing.
+ */
+static bool remove_opened(struct store_entry *e, bool found, uint64_t *lsn)
+{
+	struct store *s = e->ctx->store;
+	struct record r = {
+		.kind = RECORD_REMOVE,
+		.time = e->now,
+		.key = e->key.data,
+		.key_len = e->key.len,
+	};
+	struct log_slot slot;
+
+	if (s->log != NULL) {
+		if (!state_reserve(s, &r, &slot)) {
+			return false;
+		}
+		*lsn = slot.lsn;
+	} else if (found) {
+		*lsn = state_next_lsn(s);
+	}
+	if (found) {
+		state_forget(e->ctx, e->shard, e->slot, &e->item);
+		e->slot = NULL;
+	}
+	if (s->log != NULL) {
+		log_publish(s->log, &slot, &r);
+		state_note_unseen(s, e->shard, slot.lsn);
+	}
+	return true;
+}
+
 enum store_result store_remove(struct store_ctx *c, const struct store_key *key,
 			       bool compare_it, uint64_t compare_cas,
 			       uint32_t now, struct change *out)
 {
 	struct store_entry e;
-	enum store_result res = STORE_NOT_FOUND;
+	bool found = store_open(c, key, now, &e);
+	enum store_result res = found ? STORE_OK : STORE_NOT_FOUND;
 
-	if (!store_open(c, key, now, &e)) {
-		report(out, &e, res);
-	} else if (compare_it && e.item.cas != compare_cas) {
+	if (found && compare_it && e.item.cas != compare_cas) {
 		res = STORE_EXISTS;
 		report(out, &e, res);
 	} else {
-		res = STORE_OK;
-		*out = (struct change){
-			.lsn = state_next_lsn(c->store),
-			.value_len = e.item.value_len,
-		};
-		entry_remove(&e);
+		report(out, &e, res);
+		out->cas = 0;
+		if (!remove_opened(&e, found, &out->lsn)) {
+			*out = (struct change){ .miss = e.miss };
+			res = STORE_NO_MEMORY;
+		}
 	}
 	store_close(&e);
 	return res;

@@ -37,9 +37,7 @@ bool store_scan(struct store_ctx *c, uint64_t *cursor, uint32_t now,
 	if (*cursor >= state_shards(s)) {
 		return false;
 	}
-	if (atomic_load(&s->flush_at) != 0) {
-		state_flush_tick(s, now);
-	}
+	state_flush_tick(s, now);
 	shard = &s->shards[*cursor];
 	lock_take(&shard->lock);
 	scan_shard(s, shard, now, visit, arg);

@@ -25,7 +25,7 @@ static bool append(struct store_ctx *c, uint32_t size, enum queue_name q,
 	if (o->segment == 0 || size > s->pool.size - o->used) {
 		return false;
 	}
-	age = store_lsn(s) - s->pool.bases[o->segment];
+	age = state_lsn(s) - s->pool.bases[o->segment];
 	if (age > BASE_AGE_MAX) {
 		return false;
 	}
@@ -45,7 +45,7 @@ static bool refill(struct store_ctx *c, enum queue_name q, uint32_t keep)
 {
 	struct store *s = c->store;
 	struct open_segment *o = &c->open[q];
-	uint32_t fresh = pool_open(&s->pool, q, keep, store_lsn(s),
+	uint32_t fresh = pool_open(&s->pool, q, keep, state_lsn(s),
 				   atomic_load(&s->barrier));
 
 	if (fresh == 0) {

@@ -12,7 +12,13 @@
  *     (state_kill), before the lock is given back.
  * I3. An item's LSN is drawn under its shard's lock, in the same hold in
  *     which the item becomes visible.  So within a shard the order of LSNs is
- *     the order of changes.
+ *     the order of changes.  With a log it is reserved there before anything
+ *     is changed, and published before the lock is given back.
+ * I4. A reply may depend on changes that no item shows: removals, touches,
+ *     and what was evicted or has expired.  The last LSN of these in a shard
+ *     is its `unseen`, kept only if there is a log.
+ *
+ * Locks: shard, then log; flush_lock, then log.
  */
 #ifndef DOZO_STORE_STATE_H
 #define DOZO_STORE_STATE_H
@@ -23,6 +29,7 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "log/log.h"
 #include "store/ghost.h"
 #include "store/item.h"
 #include "store/segment.h"
@@ -105,9 +112,14 @@ struct store {
 	uint64_t hash_seed;
 	struct pool pool;
 	struct supply supply;
-	_Atomic uint64_t lsn;
+	_Atomic uint64_t lsn;      /* last drawn here, or highest applied */
 	_Atomic uint64_t barrier;  /* what is at or below it is dead */
 	_Atomic uint32_t flush_at; /* a delayed flush; 0: none */
+	/* It is due, and the log takes nothing: nothing else may be written. */
+	_Atomic bool flush_stuck;
+	struct log *log;    /* or NULL: then LSNs are drawn from `lsn` */
+	uint64_t *unseen;   /* of each shard, under its lock (I4); or NULL */
+	uint64_t flush_lsn; /* of the last flush or intention, flush_lock */
 	struct lock flush_lock;
 	struct lock ctx_lock;
 	struct list contexts;
@@ -129,10 +141,35 @@ static inline uint32_t state_shards(const struct store *s)
 	return 1U << s->shard_bits;
 }
 
-/* Draws the next LSN (I3). */
+/* Draws the next LSN, where there is no log (I3). */
 static inline uint64_t state_next_lsn(struct store *s)
 {
 	return atomic_fetch_add_explicit(&s->lsn, 1, memory_order_relaxed) + 1;
+}
+
+/* store_lsn() where it counts: one load without a log. */
+static inline uint64_t state_lsn(const struct store *s)
+{
+	return s->log == NULL ?
+		       atomic_load_explicit(&s->lsn, memory_order_relaxed) :
+		       store_lsn(s);
+}
+
+/* Draws the next LSN from the log; false: it takes nothing. */
+static inline bool state_reserve(struct store *s, const struct record *form,
+				 struct log_slot *slot)
+{
+	return !atomic_load_explicit(&s->flush_stuck, memory_order_relaxed) &&
+	       log_reserve(s->log, form, slot);
+}
+
+/* A change of this LSN in the shard is one that no item shows (I4). */
+static inline void state_note_unseen(struct store *s, const struct shard *shard,
+				     uint64_t lsn)
+{
+	if (s->unseen != NULL && s->unseen[shard - s->shards] < lsn) {
+		s->unseen[shard - s->shards] = lsn;
+	}
 }
 
 /* One more access, as eviction counts them. */
@@ -165,7 +202,7 @@ void state_kill(struct store *s, uint64_t location, uint32_t size);
 
 /* Takes an item out of the table. */
 void state_forget(struct store_ctx *c, struct shard *shard, uint64_t *slot,
-		  uint32_t size);
+		  const struct item_view *v);
 
 /* The same, of one that was found dead. */
 void state_forget_dead(struct store_ctx *c, struct shard *shard, uint64_t *slot,
@@ -180,7 +217,24 @@ uint64_t state_ctx_cost(void);
 /* Everything that the store itself has charged to the budget. */
 uint64_t state_charged(struct store *s);
 
+/* For what is applied: no item has expired, no flush is due. */
+enum { TIME_OF_REPLAY = 0 };
+
 /* What a delayed flush asks for at this time. */
 void state_flush_tick(struct store *s, uint32_t now);
+
+/* The barrier is at `lsn` at least. */
+void state_raise_barrier(struct store *s, uint64_t lsn);
+
+/* store_maintain() without flushes. */
+bool state_maintain(struct store_ctx *c, uint32_t now, uint32_t items);
+
+/*
+ * Applies a touch: STORE_NOT_FOUND if the item that is there, if any, has not
+ * this LSN.
+ */
+enum store_result state_apply_touch(struct store_ctx *c,
+				    const struct store_key *key,
+				    uint64_t item_lsn, uint32_t exptime);
 
 #endif

@@ -43,8 +43,22 @@ static void configure(struct store *s, const struct store_config *config)
 				    config->memory_limit;
 	s->on_evict = config->on_evict;
 	s->on_evict_arg = config->on_evict_arg;
-	atomic_init(&s->lsn, config->first_lsn);
+	atomic_init(&s->lsn, config->log == NULL ? config->first_lsn : 0);
+	s->log = config->log;
 	list_init(&s->contexts);
+}
+
+/* One for each shard, if there is a log; false: no memory. */
+static bool init_shards(struct store *s)
+{
+	uint32_t n = state_shards(s);
+
+	s->shards = supply_take(&s->supply, sizeof(struct shard) * n);
+	if (s->shards == NULL || s->log == NULL) {
+		return s->shards != NULL;
+	}
+	s->unseen = supply_take(&s->supply, sizeof(uint64_t) * n);
+	return s->unseen != NULL;
 }
 
 struct store *store_new(const struct store_config *config)
@@ -56,7 +70,6 @@ struct store *store_new(const struct store_config *config)
 		.huge_pages = config->huge_pages,
 	};
 	struct store *s;
-	size_t bytes;
 
 	if (config->deny != NULL && config->deny(config->deny_arg)) {
 		return NULL;
@@ -66,9 +79,8 @@ struct store *store_new(const struct store_config *config)
 		return NULL;
 	}
 	configure(s, config);
-	bytes = sizeof(struct shard) * state_shards(s);
-	s->shards = supply_take(&s->supply, bytes);
-	if (s->shards == NULL || !pool_init(&s->pool, &s->supply, &pool)) {
+	if (!init_shards(s) || !pool_init(&s->pool, &s->supply, &pool)) {
+		free(s->unseen);
 		free(s->shards);
 		free(s);
 		return NULL;
@@ -105,6 +117,7 @@ void store_free(struct store *s)
 	check(list_empty(&s->contexts));
 	check(atomic_load(&s->pool.large_bytes) == 0);
 	pool_release(&s->pool);
+	free(s->unseen);
 	free(s->shards);
 	free(s);
 }
@@ -172,7 +185,10 @@ bool store_set_limit(struct store *s, uint64_t bytes)
 
 uint64_t store_lsn(const struct store *s)
 {
-	return atomic_load_explicit(&s->lsn, memory_order_relaxed);
+	uint64_t lsn = atomic_load_explicit(&s->lsn, memory_order_relaxed);
+	uint64_t drawn = s->log != NULL ? log_lsn(s->log) : 0;
+
+	return drawn > lsn ? drawn : lsn;
 }
 
 struct store_key store_key(const struct store *s, const char *data, size_t len)
@@ -292,12 +308,13 @@ void state_kill(struct store *s, uint64_t location, uint32_t size)
 }
 
 void state_forget(struct store_ctx *c, struct shard *shard, uint64_t *slot,
-		  uint32_t size)
+		  const struct item_view *v)
 {
 	uint64_t location = slot_location(*slot);
 
+	state_note_unseen(c->store, shard, v->lsn);
 	table_remove(&shard->table, &c->store->supply, slot);
-	state_kill(c->store, location, size);
+	state_kill(c->store, location, v->size);
 	counter_add(&c->tally.items, (uint64_t)-1);
 }
 
@@ -314,7 +331,7 @@ void state_forget_dead(struct store_ctx *c, struct shard *shard, uint64_t *slot,
 	if (why == MISS_EXPIRED && !v->fetched) {
 		counter_add(&c->tally.expired_unfetched, 1);
 	}
-	state_forget(c, shard, slot, v->size);
+	state_forget(c, shard, slot, v);
 }
 
 /* The slot of a key, with its item read into e->item; or NULL. */
@@ -334,6 +351,22 @@ static uint64_t *look_up(const struct store *s, const struct shard *shard,
 	return NULL;
 }
 
+/*
+ * What a reply that shows this look-up depends on.  A hit's item is above the
+ * barrier, a miss may be the barrier's work.
+ */
+static uint64_t depends_on(const struct store *s, const struct store_entry *e)
+{
+	const struct shard *shard = e->shard;
+	uint64_t lsn = s->unseen[shard - s->shards];
+	uint64_t shown = e->miss == MISS_NONE ?
+				 e->item.lsn :
+				 atomic_load_explicit(&s->barrier,
+						      memory_order_relaxed);
+
+	return shown > lsn ? shown : lsn;
+}
+
 bool store_open(struct store_ctx *c, const struct store_key *key, uint32_t now,
 		struct store_entry *e)
 {
@@ -350,22 +383,26 @@ bool store_open(struct store_ctx *c, const struct store_key *key, uint32_t now,
 	e->now = now;
 	e->miss = MISS_ABSENT;
 	e->exptime_before = 0;
+	e->depends = 0;
 	e->shard = shard;
 	lock_take(&shard->lock);
 	c->entry_open = true;
 	slot = look_up(s, shard, e);
 	e->slot = slot;
-	if (slot == NULL) {
-		return false;
+	if (slot != NULL) {
+		e->exptime_before = e->item.exptime;
+		e->depends = e->item.lsn;
+		e->miss = state_miss(s, &e->item, now);
+		if (e->miss != MISS_NONE) {
+			state_forget_dead(c, shard, slot, &e->item, e->miss);
+			e->slot = NULL;
+			e->depends = 0;
+		}
 	}
-	e->exptime_before = e->item.exptime;
-	e->miss = state_miss(s, &e->item, now);
-	if (e->miss == MISS_NONE) {
-		return true;
+	if (s->log != NULL) {
+		e->depends = depends_on(s, e);
 	}
-	state_forget_dead(c, shard, slot, &e->item, e->miss);
-	e->slot = NULL;
-	return false;
+	return e->miss == MISS_NONE;
 }
 
 void store_close(struct store_entry *e)
@@ -405,12 +442,6 @@ void entry_set_won(struct store_entry *e, bool won)
 {
 	e->item.won = won;
 	write_item(e);
-}
-
-void entry_remove(struct store_entry *e)
-{
-	state_forget(e->ctx, e->shard, e->slot, e->item.size);
-	e->slot = NULL;
 }
 
 struct large *entry_borrow(struct store_entry *e)

@@ -140,6 +140,8 @@ struct store_entry {
 	enum store_miss miss;    /* why it was not found */
 	struct item_view item;   /* if found */
 	uint32_t exptime_before; /* the item's, before this call changed it */
+	/* The LSN that depends on what was seen, found or not (L4); 0: none. */
+	uint64_t depends;
 	/* For the store itself. */
 	void *shard;
 	void *slot;
@@ -171,9 +173,6 @@ enum store_result store_open_touch(struct store_ctx *c,
 void entry_bump(struct store_entry *e);
 
 void entry_set_won(struct store_entry *e, bool won);
-
-/* Removes the item; e->item must not be read any more. */
-void entry_remove(struct store_entry *e);
 
 /*
  * Borrows the value for sending without a copy: non-NULL only for large
@@ -291,7 +290,10 @@ enum store_result store_delta(struct store_ctx *c, const struct store_key *key,
 			      const struct delta *d, uint32_t now,
 			      uint64_t *result, struct store_entry *e);
 
-/* Removes a key; STORE_OK or STORE_NOT_FOUND; compare as in delete C. */
+/*
+ * Removes a key; compare as in delete C: STORE_OK, STORE_NOT_FOUND or
+ * STORE_EXISTS.  STORE_NO_MEMORY: the log takes nothing, nothing has changed.
+ */
 enum store_result store_remove(struct store_ctx *c, const struct store_key *key,
 			       bool compare, uint64_t compare_cas, uint32_t now,
 			       struct change *out);
@@ -315,15 +317,26 @@ enum store_result store_invalidate(struct store_ctx *c,
 
 /*
  * Everything stored so far is dead from now on; space comes back over time.
- * Returns the barrier.  Replaces a delayed flush that is pending.
+ * *lsn is the barrier.  Replaces a delayed flush that is pending.  STORE_OK,
+ * or STORE_NO_MEMORY: the log takes nothing, nothing has changed.
  */
-uint64_t store_flush(struct store *s);
+enum store_result store_flush(struct store *s, uint32_t now, uint64_t *lsn);
 
 /*
  * The same at store time `at`: what is stored up to the end of second `at`
- * dies when that second is over, and is hidden from its beginning.
+ * dies when that second is over, and is hidden from its beginning.  *lsn is
+ * what the reply depends on.
  */
-void store_flush_at(struct store *s, uint32_t at);
+enum store_result store_flush_at(struct store *s, uint32_t at, uint32_t now,
+				 uint64_t *lsn);
+
+/*
+ * For when a delayed flush is due; 0: none is pending.  Whoever has read
+ * store_lsn() before sees here, and in the barrier of store_stats(), all
+ * flushes up to that LSN.  As a record of its own it has an LSN that is not
+ * below the barrier, which a flush that is due raises without a record.
+ */
+uint32_t store_flush_pending(struct store *s);
 
 /* ---- upkeep ------------------------------------------------------------ */
 

@@ -102,8 +102,10 @@ void store_stats(struct store *s, struct store_stats *out)
 	read_tables(s, out);
 	out->memory_used = budget_used(&s->supply.budget);
 	out->memory_limit = budget_limit(&s->supply.budget);
+	lock_take(&s->flush_lock);
 	out->flush_pending = atomic_load(&s->flush_at) != 0;
 	out->barrier = atomic_load(&s->barrier);
+	lock_give(&s->flush_lock);
 }
 
 void store_stats_reset(struct store *s)

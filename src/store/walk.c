@@ -151,7 +151,7 @@ static void drop(struct store_ctx *c, struct subject *it, uint32_t now)
 	if (s->on_evict != NULL) {
 		s->on_evict(s->on_evict_arg, &it->view, now);
 	}
-	state_forget(c, it->shard, it->slot, it->view.size);
+	state_forget(c, it->shard, it->slot, &it->view);
 }
 
 /* The mean size of what is walked, as of one more item. */

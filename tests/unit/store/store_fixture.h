@@ -48,12 +48,14 @@ static inline bool fixture_deny(void *arg)
 	return f->fail_in > 0 && --f->fail_in == 0;
 }
 
-static inline void fixture_open(struct fixture *f, uint64_t limit, bool evict)
+static inline void fixture_open_logged(struct fixture *f, uint64_t limit,
+				       bool evict, struct log *log)
 {
 	struct store_config config = {
 		.memory_limit = limit,
 		.memory_reserve = 2 * limit,
 		.hash_seed = 99,
+		.log = log,
 		.evict = evict,
 		.on_evict = fixture_evicted,
 		.on_evict_arg = f,
@@ -67,6 +69,11 @@ static inline void fixture_open(struct fixture *f, uint64_t limit, bool evict)
 	assert_non_null(f->s);
 	f->c = store_ctx_new(f->s);
 	assert_non_null(f->c);
+}
+
+static inline void fixture_open(struct fixture *f, uint64_t limit, bool evict)
+{
+	fixture_open_logged(f, limit, evict, NULL);
 }
 
 /* Everything that was charged is accounted for, and given back. */
@@ -136,6 +143,21 @@ static inline bool has_number(struct fixture *f, uint64_t n)
 	}
 	store_close(&e);
 	return found;
+}
+
+static inline uint64_t flush(struct fixture *f)
+{
+	uint64_t lsn;
+
+	assert_int_equal(store_flush(f->s, f->now, &lsn), STORE_OK);
+	return lsn;
+}
+
+static inline void flush_at(struct fixture *f, uint32_t at)
+{
+	uint64_t lsn;
+
+	assert_int_equal(store_flush_at(f->s, at, f->now, &lsn), STORE_OK);
 }
 
 static inline struct store_stats stats_of(struct fixture *f)

@@ -160,7 +160,7 @@ static void test_sweep_of_large_values(void **state)
 	f.now = NOW + 10;
 	maintain(&f);
 	assert_int_equal(stats_of(&f).large_count, 10);
-	store_flush(f.s);
+	flush(&f);
 	maintain(&f);
 	assert_int_equal(stats_of(&f).large_count, 0);
 	assert_int_equal(stats_of(&f).large_bytes, 0);
@@ -201,7 +201,7 @@ static void test_flush(void **state)
 	for (uint64_t i = 0; i < 10000; i++) {
 		put_number(&f, i, 100, 0);
 	}
-	barrier = store_flush(f.s);
+	barrier = flush(&f);
 	assert_int_equal(barrier, store_lsn(f.s));
 	assert_int_equal(stats_of(&f).barrier, barrier);
 	/* In the same second: what comes later lives. */
@@ -231,7 +231,7 @@ static void test_flushed_memory_comes_back(void **state)
 		for (uint64_t i = 0; i < 50000; i++) {
 			assert_true(has_number(&f, i));
 		}
-		store_flush(f.s);
+		flush(&f);
 	}
 	fixture_close(&f);
 }
@@ -243,7 +243,7 @@ static void test_delayed_flush(void **state)
 	(void)state;
 	fixture_open(&f, 8 * MIB, true);
 	put_number(&f, 1, 10, 0);
-	store_flush_at(f.s, NOW + 2);
+	flush_at(&f, NOW + 2);
 	assert_true(stats_of(&f).flush_pending);
 	put_number(&f, 2, 10, 0);
 	f.now = NOW + 1;
@@ -271,13 +271,13 @@ static void test_flush_replaces_delayed(void **state)
 
 	(void)state;
 	fixture_open(&f, 8 * MIB, true);
-	store_flush_at(f.s, NOW + 2);
-	store_flush(f.s);
+	flush_at(&f, NOW + 2);
+	flush(&f);
 	put_number(&f, 1, 10, 0);
 	f.now = NOW + 10;
 	assert_true(has_number(&f, 1));
-	store_flush_at(f.s, NOW + 20);
-	store_flush_at(f.s, NOW + 30);
+	flush_at(&f, NOW + 20);
+	flush_at(&f, NOW + 30);
 	f.now = NOW + 25;
 	assert_true(has_number(&f, 1));
 	/* Upkeep alone makes it take effect, too. */

@@ -83,7 +83,7 @@ static void test_flushed_is_not_seen(void **state)
 	fixture_open(&f, 8 * MIB, true);
 	memset(&seen, 0, sizeof(seen));
 	put_number(&f, 1, 20, 0);
-	store_flush(f.s);
+	flush(&f);
 	put_number(&f, 2, 20, 0);
 	while (store_scan(f.c, &cursor, f.now, note, &seen)) {
 	}

@@ -167,13 +167,14 @@ static void do_disturb(struct hand *h, uint32_t now)
 	struct store_stats stats;
 	uint64_t seen = 0;
 	uint64_t cursor = 0;
+	uint64_t lsn;
 
 	switch (below(h, 5)) {
 	case 0:
-		store_flush(h->w->store);
+		store_flush(h->w->store, now, &lsn);
 		break;
 	case 1:
-		store_flush_at(h->w->store, now + below(h, 2));
+		store_flush_at(h->w->store, now + below(h, 2), now, &lsn);
 		break;
 	case 2:
 		store_set_limit(h->w->store, (2 + below(h, 4)) << 20);
