@@ -338,6 +338,41 @@ enum store_result store_flush_at(struct store *s, uint32_t at, uint32_t now,
  */
 uint32_t store_flush_pending(struct store *s);
 
+/* ---- replay ------------------------------------------------------------ */
+
+enum store_applied {
+	APPLY_DONE,
+	APPLY_OLDER, /* what is there is as new, or newer, or a flush is */
+	APPLY_EXPIRED,
+	APPLY_NO_MEMORY,
+	APPLY_UNKNOWN, /* not a kind of record that changes items */
+};
+
+/*
+ * Applies a record of a file, or of another node (L5): nothing is logged, the
+ * LSN is the record's, and for one key the newer LSN wins.  `key` is the
+ * record's, hashed; NULL for one without a key.
+ *
+ * The records of a key must come in the order of their LSNs; those of
+ * different keys, flushes included, in any order and from any threads.  What
+ * is applied again does no harm.
+ *
+ * Time is the record's: an item is left out (APPLY_EXPIRED) only if it had
+ * expired when it was written, since a touch that follows in the log may
+ * prolong any other.  What has expired since is removed as always, when it is
+ * met or by store_maintain().  Whatever is left out or does not fit, no older
+ * version of it stays.
+ */
+enum store_applied store_apply(struct store_ctx *c, const struct store_key *key,
+			       const struct record *r);
+
+/*
+ * Which of `parts` threads handles a key, if each is to touch tables of its
+ * own: as shards follow each other, so do parts.
+ */
+unsigned store_part(const struct store *s, const struct store_key *key,
+		    unsigned parts);
+
 /* ---- upkeep ------------------------------------------------------------ */
 
 /*

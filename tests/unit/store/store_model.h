@@ -8,6 +8,10 @@
  * missing if its eviction was told, and what was told must be what was
  * stored.
  *
+ * With a log, a second store is made from it step by step, and must have what
+ * the model has.  It has room for all, so it may remember what was evicted,
+ * but nothing older than the last write.
+ *
  * Everything follows from one seed, which is printed when a comparison fails.
  */
 #ifndef DOZO_STORE_MODEL_H
@@ -26,7 +30,9 @@
 
 #include "base/num.h"
 #include "base/rand.h"
+#include "store/state.h"
 #include "store/store.h"
+#include "store_replay.h"
 
 enum {
 	MODEL_CTXS = 2,
@@ -88,6 +94,11 @@ struct model {
 	uint64_t scanned;
 	uint64_t no_memory;
 	uint64_t limit;
+	bool logged;
+	struct replay replay;
+	struct store *copy;
+	struct store_ctx *copy_ctx;
+	uint64_t last_write[MODEL_KEYS_MAX]; /* LSN, 0 if it was a removal */
 	struct model_item items[MODEL_KEYS_MAX];
 	struct model_loan loans[MODEL_LOANS];
 	struct model_held held[MODEL_HELD];
@@ -176,6 +187,8 @@ static inline void model_tick(struct model *m)
 		if (m->now > m->flush_at) {
 			m->flush_at = 0;
 		}
+		/* If that is logged, it draws an LSN: now, not later. */
+		state_flush_tick(m->store, m->now);
 	}
 }
 
@@ -246,7 +259,26 @@ struct model_config {
 	uint64_t reserve;
 	uint32_t keys;
 	bool evict;
+	bool logged;
 };
+
+static inline void model_open_log(struct model *m, uint64_t lsn)
+{
+	m->logged = true;
+	replay_open(&m->replay, REPLAY_WINDOW, model_deny, m);
+	replay_begin(&m->replay, lsn);
+	m->copy = replay_copy();
+	m->copy_ctx = store_ctx_new(m->copy);
+	assert_non_null(m->copy_ctx);
+}
+
+static inline void model_close_log(struct model *m)
+{
+	store_verify(m->copy);
+	store_ctx_free(m->copy_ctx);
+	store_free(m->copy);
+	replay_close(&m->replay);
+}
 
 static inline struct model *model_new(const struct model_config *config)
 {
@@ -270,6 +302,10 @@ static inline struct model *model_new(const struct model_config *config)
 	m->limit = config->limit;
 	m->now = 1000000;
 	rng_init(&m->rng, m->seed);
+	if (config->logged) {
+		model_open_log(m, sc.first_lsn);
+		sc.log = m->replay.log;
+	}
 	m->store = store_new(&sc);
 	assert_non_null(m->store);
 	for (int i = 0; i < MODEL_CTXS; i++) {
@@ -306,6 +342,9 @@ static inline void model_free(struct model *m)
 	}
 	store_verify(m->store);
 	store_free(m->store);
+	if (m->logged) {
+		model_close_log(m);
+	}
 	for (uint32_t i = 0; i < MODEL_KEYS_MAX; i++) {
 		model_forget(&m->items[i]);
 	}
@@ -333,6 +372,90 @@ static inline void model_compare_all(struct model *m)
 		}
 		store_close(&e);
 	}
+}
+
+/* ---- the copy ---------------------------------------------------------- */
+
+/* What another store has under key `n`, if it was made from the log. */
+static inline void model_compare_copy(struct model *m, struct store *s,
+				      struct store_ctx *c, uint32_t n)
+{
+	struct model_item *it = &m->items[n];
+	struct item_view want = {
+		.value = it->value,
+		.value_len = it->value_len,
+		.lsn = it->lsn,
+		.cas = it->cas,
+		.cflags = it->cflags,
+		.exptime = it->exptime,
+		.stale = it->stale,
+		.binkey = it->binkey,
+	};
+	char text[256];
+	struct store_key key = store_key(s, text, model_key(n, text));
+	struct store_entry e;
+	bool found;
+
+	model_tick(m);
+	found = store_open(c, &key, m->now, &e);
+	if (model_live(m, it)) {
+		MODEL_CHECK(m, found);
+		replay_compare(&e.item, &want);
+	} else if (found) {
+		MODEL_CHECK(m, m->evicts && e.item.lsn == m->last_write[n]);
+	}
+	store_close(&e);
+}
+
+static inline void model_compare_copies(struct model *m, struct store *s,
+					struct store_ctx *c)
+{
+	for (uint32_t n = 0; n < m->keys; n++) {
+		model_compare_copy(m, s, c, n);
+	}
+}
+
+/* Follows the log, and looks at what the last command changed. */
+static inline void model_follow(struct model *m)
+{
+	size_t at = replay_pump(&m->replay);
+	size_t again = at;
+	struct record r;
+
+	replay_from(&m->replay, at, m->copy, m->copy_ctx);
+	while (replay_next(&m->replay, &again, &r)) {
+		uint32_t n;
+
+		if (r.key_len == 0) {
+			continue;
+		}
+		n = model_key_number(r.key);
+		if (r.kind != RECORD_TOUCH) {
+			m->last_write[n] = r.kind == RECORD_ITEM ? r.lsn : 0;
+		}
+		model_compare_copy(m, m->copy, m->copy_ctx, n);
+	}
+}
+
+/*
+ * The whole log, in one order and another, and twice, makes the same store.
+ */
+static inline void model_replay_all(struct model *m)
+{
+	struct store *s = replay_copy();
+	struct store_ctx *c = store_ctx_new(s);
+
+	assert_non_null(c);
+	model_follow(m);
+	model_compare_copies(m, m->copy, m->copy_ctx);
+	replay_by_parts(&m->replay, s, c, 1 + model_below(m, 7));
+	model_compare_copies(m, s, c);
+	replay_from(&m->replay, 0, s, c);
+	model_compare_copies(m, s, c);
+	MODEL_CHECK(m, store_lsn(s) == store_lsn(m->store));
+	store_verify(s);
+	store_ctx_free(c);
+	store_free(s);
 }
 
 #endif

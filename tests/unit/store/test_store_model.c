@@ -303,10 +303,6 @@ static void use_found(struct model *m, struct subject *s, struct store_entry *e)
 	if (model_chance(m, 4)) {
 		borrow(m, e);
 	}
-	if (model_chance(m, 20)) {
-		entry_remove(e);
-		model_forget(s->it);
-	}
 }
 
 /* A hint: nothing of what follows may depend on it. */
@@ -499,20 +495,26 @@ static void do_remove(struct model *m)
 {
 	struct change out;
 	struct subject s;
-	uint64_t lsn = store_lsn(m->store);
 	uint64_t cas;
+	uint64_t lsn;
 	enum store_result want = STORE_NOT_FOUND;
 	enum store_result res;
 	bool compare = model_chance(m, 3);
 
 	choose(m, &s);
 	cas = choose_cas(m, s.it);
+	lsn = store_lsn(m->store);
 	res = store_remove(m->c, &s.key, compare, cas, m->now, &out);
+	if (res == STORE_NO_MEMORY) {
+		MODEL_CHECK(m, m->logged && m->may_fail);
+		MODEL_CHECK(m, store_lsn(m->store) == lsn);
+		return;
+	}
 	if (model_live(m, s.it)) {
 		want = compare && cas != s.it->cas ? STORE_EXISTS : STORE_OK;
 	}
 	MODEL_CHECK(m, res == want);
-	if (res == STORE_OK) {
+	if (res == STORE_OK || (m->logged && res == STORE_NOT_FOUND)) {
 		MODEL_CHECK(m, out.lsn == lsn + 1);
 	}
 	if (res != STORE_EXISTS) {
@@ -589,16 +591,26 @@ static void do_time(struct model *m)
 
 static void do_flush(struct model *m)
 {
+	bool now = model_chance(m, 2);
+	uint32_t at = m->now + model_below(m, 3);
+	enum store_result res;
+	uint64_t lsn;
+
 	if (!model_chance(m, 400)) {
 		return;
 	}
-	if (model_chance(m, 2)) {
-		m->flush_at = 0;
-		m->barrier = store_flush(m->store);
-		MODEL_CHECK(m, m->barrier == store_lsn(m->store));
-	} else {
-		m->flush_at = m->now + model_below(m, 3);
-		store_flush_at(m->store, m->flush_at);
+	model_tick(m);
+	res = now ? store_flush(m->store, m->now, &lsn) :
+		    store_flush_at(m->store, at, m->now, &lsn);
+	if (res != STORE_OK) {
+		MODEL_CHECK(m, res == STORE_NO_MEMORY);
+		MODEL_CHECK(m, m->logged && m->may_fail);
+		return;
+	}
+	m->flush_at = now ? 0 : at;
+	if (now) {
+		MODEL_CHECK(m, lsn == store_lsn(m->store));
+		m->barrier = lsn;
 	}
 }
 
@@ -654,13 +666,14 @@ static uint64_t env_number(const char *name, uint64_t otherwise)
 	return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-enum { STEPS = 40000, SEEDS = 2 };
+enum { STEPS = 40000, LOGGED_STEPS = 20000, SEEDS = 2 };
 
 struct variant {
 	bool evict;
 	bool refuses;  /* without eviction: memory runs out */
 	bool limits;   /* the limit moves */
 	bool failures; /* allocations are refused now and then */
+	bool logged;
 	uint32_t keys;
 	uint64_t limit;
 };
@@ -681,6 +694,7 @@ static void run(const struct variant *v, uint64_t seed, uint64_t steps)
 		.reserve = 8 << 20,
 		.keys = v->keys,
 		.evict = v->evict,
+		.logged = v->logged,
 	};
 	struct model *m = model_new(&config);
 	const uint32_t count = sizeof(commands) / sizeof(commands[0]);
@@ -696,13 +710,19 @@ static void run(const struct variant *v, uint64_t seed, uint64_t steps)
 			do_limit(m);
 		}
 		commands[model_below(m, count)](m);
+		if (v->logged) {
+			model_follow(m);
+		}
 		if (m->step % 4096 == 0) {
 			store_verify(m->store);
 		}
 	}
 	m->fail_in = 0;
 	model_compare_all(m);
-	if (steps >= STEPS) {
+	if (v->logged) {
+		model_replay_all(m);
+	}
+	if (steps >= LOGGED_STEPS) {
 		check_reached(m, v);
 	}
 	model_free(m);
@@ -711,7 +731,8 @@ static void run(const struct variant *v, uint64_t seed, uint64_t steps)
 static void run_seeds(const struct variant *v)
 {
 	uint64_t seed = env_number("DOZO_SEED", 1);
-	uint64_t steps = env_number("DOZO_STEPS", STEPS);
+	uint64_t steps = env_number("DOZO_STEPS",
+				    v->logged ? LOGGED_STEPS : STEPS);
 
 	for (uint64_t i = 0; i < SEEDS; i++) {
 		run(v, seed + i, steps);
@@ -768,6 +789,45 @@ static void test_failing_allocations(void **state)
 	run_seeds(&v);
 }
 
+static void test_logged(void **state)
+{
+	const struct variant v = {
+		.logged = true,
+		.keys = 150,
+		.limit = 4 << 20,
+	};
+
+	(void)state;
+	run_seeds(&v);
+}
+
+static void test_logged_evicting(void **state)
+{
+	const struct variant v = {
+		.evict = true,
+		.logged = true,
+		.keys = 2000,
+		.limit = 2 << 20,
+	};
+
+	(void)state;
+	run_seeds(&v);
+}
+
+static void test_logged_failing(void **state)
+{
+	const struct variant v = {
+		.evict = true,
+		.failures = true,
+		.logged = true,
+		.keys = 2500,
+		.limit = 2 << 20,
+	};
+
+	(void)state;
+	run_seeds(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -776,6 +836,9 @@ int main(void)
 		cmocka_unit_test(test_full_without_eviction),
 		cmocka_unit_test(test_moving_limit),
 		cmocka_unit_test(test_failing_allocations),
+		cmocka_unit_test(test_logged),
+		cmocka_unit_test(test_logged_evicting),
+		cmocka_unit_test(test_logged_failing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
