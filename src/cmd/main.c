@@ -9,21 +9,37 @@
 #include <sysexits.h>
 
 #include "cmd/bench.h"
+#include "cmd/offline.h"
 #include "cmd/server.h"
+
+struct subcommand {
+	const char *name;
+	int (*main)(int argc, char *const *argv);
+};
+
+static const struct subcommand subcommands[] = {
+	{ "server", server_main },
+	{ "bench", bench_main },
+	{ "check", check_main },
+	{ "dump", dump_main },
+};
+
+enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };
 
 int main(int argc, char **argv)
 {
 	if (argc < 2 || argv[1][0] == '-') {
 		return server_main(argc, argv);
 	}
-	if (strcmp(argv[1], "server") == 0) {
-		return server_main(argc - 1, argv + 1);
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		if (strcmp(argv[1], subcommands[i].name) == 0) {
+			return subcommands[i].main(argc - 1, argv + 1);
+		}
 	}
-	if (strcmp(argv[1], "bench") == 0) {
-		return bench_main(argc - 1, argv + 1);
+	fprintf(stderr, "dozo: no subcommand '%.40s'; there are:", argv[1]);
+	for (size_t i = 0; i < SUBCOMMANDS; i++) {
+		fprintf(stderr, "%s %s", i > 0 ? "," : "", subcommands[i].name);
 	}
-	fprintf(stderr,
-		"dozo: no subcommand '%.40s'; there are: server, bench\n",
-		argv[1]);
+	fputc('\n', stderr);
 	return EX_USAGE;
 }
