@@ -17,8 +17,8 @@
  *	12	4	kind of file (enum file_kind)
  *	16	8	identity of the data directory
  *	24	8	LSN: see the name; 0 for FILE_IDENTITY
- *	32	8	LSN before it: of a journal, the last record of the one in
- *			front (or what it starts from)
+ *	32	8	LSN before it: of a journal, up to where those in
+ *			front of it count
  *	40	8	seed of the hash
  *	48	4	store time at which it was begun
  *	52	8	LSN floor: whoever goes on from here draws above it;
