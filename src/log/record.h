@@ -71,8 +71,9 @@ enum record_kind {
 	RECORD_FLUSH = 4,
 	/* The intention: a flush at store time `number`; 0 withdraws it. */
 	RECORD_FLUSH_AT = 5,
-	/* Of files only: all up to `lsn` had been synced when this was written;
-	 * it has no LSN of its own.  `number` proves its place (mark_seal()). */
+	/* Of files only: all up to `lsn` had been synced when this was
+	 * written; it has no LSN of its own.  `number` proves its place
+	 * (mark_seal()). */
 	RECORD_MARK = 6,
 	/* Room for what comes: an epoch begins, slots come and go, a prepared
 	 * transaction and its outcome.  The decoder takes them, and whoever
