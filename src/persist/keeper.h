@@ -10,7 +10,8 @@
  * State machine:
  *
  *	RUNNING		all is well
- *	READ_ONLY	a write or a new file failed: tried again every second
+ *	READ_ONLY	a write or a new file failed: tried again every second;
+ *			ends with the first write that works
  *	DISTRUST	a sync failed: a new journal and a snapshot are needed
  *			before anything is acknowledged again
  *	STOPPED
@@ -78,14 +79,16 @@ struct keeper *keeper_new(const struct keeper_config *config, int *error);
 int keeper_start(struct keeper *k); /* 0 or an errno value */
 
 /*
- * Nothing changes any more: writes all, syncs, takes the snapshot of a clean
- * stop, ends the threads.  False: what was acknowledged is durable as far as
- * the policy goes, but the stop is not a clean one; `why` (of PROBLEM_SIZE)
- * says so.
+ * Nothing changes any more: ends the threads, writes all, syncs, takes the
+ * snapshot of a clean stop, with which the journals go.  The work is done on
+ * the calling thread, and nothing is told to the node any more.  False: what
+ * was acknowledged is durable as far as the policy goes, but the stop is not a
+ * clean one; `why` (of PROBLEM_SIZE) says so.
  */
 bool keeper_stop(struct keeper *k, char *why);
 
-void keeper_free(struct keeper *k); /* NULL is fine */
+/* One that was started must have been stopped.  NULL is fine. */
+void keeper_free(struct keeper *k);
 
 /* Any thread: there is something in the log.  For the end of a turn. */
 void keeper_ring(struct keeper *k);
@@ -120,7 +123,7 @@ struct keeper_stats {
 	uint64_t last_sync_us;     /* how long it took */
 	uint64_t archived;         /* files moved */
 	uint64_t archive_errors;
-	char problem[PROBLEM_SIZE]; /* of the last failure; "" while all is well */
+	char problem[PROBLEM_SIZE]; /* "" while all is well */
 };
 
 void keeper_stats(struct keeper *k, struct keeper_stats *out);
