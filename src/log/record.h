@@ -32,7 +32,7 @@
  *	TOUCH		yes			EXPTIME; ITEM_LSN always
  *	FLUSH
  *	FLUSH_AT				NUMBER
- *	MARK
+ *	MARK					NUMBER
  *	those to come	any	any	any	any
  *
  * It is an invariant of whoever writes and a check of whoever reads.

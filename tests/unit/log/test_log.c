@@ -154,6 +154,7 @@ static void test_parts(void **state)
 	struct iovec part[PARTS];
 	struct log_cursor c;
 	uint64_t last;
+	uint64_t end;
 	int count;
 
 	(void)state;
@@ -181,6 +182,15 @@ static void test_parts(void **state)
 			 LOG_SOME);
 	assert_true(last == c.lsn + 1 && count == 1);
 	log_cursor_pass(&c, last);
+
+	/* To the end of a chunk, when the next record is too much. */
+	assert_int_equal(log_cursor_look(&c, part, 1, UINT64_MAX, &count,
+					 &last),
+			 LOG_SOME);
+	assert_int_equal(log_cursor_look(&c, part, 3, part[0].iov_len + 100,
+					 &count, &end),
+			 LOG_SOME);
+	assert_true(count == 1 && end == last);
 
 	/* Over the end of a chunk. */
 	assert_int_equal(log_cursor_look(&c, part, PARTS, 400000, &count,
