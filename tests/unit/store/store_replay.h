@@ -73,10 +73,9 @@ static inline void replay_keep(struct replay *r, const struct iovec *part)
 	r->len += part->iov_len;
 }
 
-/* Takes what is new in the log to `data`; returns where that begins. */
-static inline size_t replay_pump(struct replay *r)
+/* Takes what has been published to `data`. */
+static inline void replay_pump_some(struct replay *r)
 {
-	size_t before = r->len;
 	struct iovec parts[REPLAY_PARTS];
 	uint64_t last;
 	int count;
@@ -88,6 +87,14 @@ static inline size_t replay_pump(struct replay *r)
 		}
 		log_cursor_pass(&r->cursor, last);
 	}
+}
+
+/* Takes all that is new in the log; returns where that begins in `data`. */
+static inline size_t replay_pump(struct replay *r)
+{
+	size_t before = r->len;
+
+	replay_pump_some(r);
 	assert_int_equal(r->cursor.lsn, log_lsn(r->log));
 	return before;
 }

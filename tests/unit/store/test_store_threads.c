@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/rand.h"
 #include "store/store.h"
+#include "store_replay.h"
 
 enum {
 	THREADS = 4,
@@ -31,6 +32,8 @@ enum {
 
 struct world {
 	struct store *store;
+	struct replay *replay; /* or NULL */
+	_Atomic bool ended;
 	_Atomic uint32_t now;
 	_Atomic uint64_t stored;
 	_Atomic uint64_t found;
@@ -226,6 +229,7 @@ static void start(struct world *w, struct hand *hands, uint64_t limit,
 		.memory_limit = limit,
 		.memory_reserve = 8 << 20,
 		.hash_seed = 4711,
+		.log = w->replay != NULL ? w->replay->log : NULL,
 		.evict = evict,
 	};
 
@@ -397,6 +401,92 @@ static void test_sums(void **state)
 	finish(&w, hands);
 }
 
+/* ---- the log ----------------------------------------------------------- */
+
+/* Reads the log while it is being written, as a journal does. */
+static void *follow(void *arg)
+{
+	struct world *w = arg;
+	bool ended;
+
+	do {
+		ended = atomic_load(&w->ended);
+		replay_pump_some(w->replay);
+	} while (!ended);
+	return NULL;
+}
+
+struct comparison {
+	struct store *copy;
+	struct store_ctx *c;
+	uint32_t now;
+	uint64_t items;
+};
+
+static void compare_visit(void *arg, const struct item_view *v)
+{
+	struct comparison *cmp = arg;
+	struct store_key key = store_key(cmp->copy, v->key, v->key_len);
+	struct store_entry e;
+
+	assert_true(store_open(cmp->c, &key, cmp->now, &e));
+	replay_compare(&e.item, v);
+	store_close(&e);
+	cmp->items++;
+}
+
+/* The log makes the same items, no more and no less. */
+static void compare_with_copy(struct world *w, struct store_ctx *c)
+{
+	struct comparison cmp = {
+		.copy = replay_copy(),
+		.now = atomic_load(&w->now) + 5,
+	};
+	uint64_t cursor = 0;
+	uint64_t seen = 0;
+
+	cmp.c = store_ctx_new(cmp.copy);
+	assert_non_null(cmp.c);
+	/* A flush that is due is logged now. */
+	store_maintain(c, cmp.now, 1);
+	replay_pump(w->replay);
+	replay_by_parts(w->replay, cmp.copy, cmp.c, 3);
+	while (store_scan(c, &cursor, cmp.now, compare_visit, &cmp)) {
+	}
+	assert_true(cmp.items > 100);
+	cursor = 0;
+	while (store_scan(cmp.c, &cursor, cmp.now, count_visit, &seen)) {
+	}
+	assert_int_equal(seen, cmp.items);
+	store_verify(cmp.copy);
+	store_ctx_free(cmp.c);
+	store_free(cmp.copy);
+}
+
+static void test_log_makes_the_same(void **state)
+{
+	struct replay replay;
+	struct world w = {
+		.steps = 15000,
+		.disturb = true,
+		.replay = &replay,
+	};
+	struct hand hands[THREADS];
+	pthread_t reader;
+
+	(void)state;
+	replay_open(&replay, REPLAY_WINDOW, NULL, NULL);
+	replay_begin(&replay, 0);
+	start(&w, hands, 8 << 20, false);
+	assert_int_equal(pthread_create(&reader, NULL, follow, &w), 0);
+	run(hands, work);
+	atomic_store(&w.ended, true);
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	compare_with_copy(&w, hands[0].c);
+	finish(&w, hands);
+	replay_close(&replay);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_disturbed),
 		cmocka_unit_test(test_without_eviction),
 		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_log_makes_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
