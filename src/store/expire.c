@@ -66,10 +66,11 @@ static void set_pending(struct store *s, uint32_t at)
  * A delayed flush takes effect; flush_lock is held.  During its second the
  * barrier rises without a record: what was stored in that second is hidden,
  * and whoever recovers knows of the intention and does the same.  When the
- * second is over, the record that ends it comes before all that is stored
- * afterwards.  If the log takes no record, nothing can be stored until it does.
+ * second is over, or something else takes its place (`last`), the record that
+ * ends it comes before all that is stored afterwards.  If the log takes no
+ * record, nothing can be stored until it does.
  */
-static void fire(struct store *s, uint32_t now)
+static void fire(struct store *s, uint32_t now, bool last)
 {
 	uint32_t at = atomic_load(&s->flush_at);
 	uint64_t lsn;
@@ -78,7 +79,7 @@ static void fire(struct store *s, uint32_t now)
 		return;
 	}
 	state_raise_barrier(s, store_lsn(s));
-	if (now == at) {
+	if (now == at && !last) {
 		return;
 	}
 	if (!log_flush(s, RECORD_FLUSH, 0, now, &lsn)) {
@@ -110,7 +111,7 @@ enum store_result store_flush_at(struct store *s, uint32_t at, uint32_t now,
 
 	lock_take(&s->flush_lock);
 	/* One that is due must not be forgotten for another. */
-	fire(s, now);
+	fire(s, now, true);
 	if (!atomic_load(&s->flush_stuck) &&
 	    log_flush(s, RECORD_FLUSH_AT, at, now, lsn)) {
 		set_pending(s, at);
@@ -142,7 +143,7 @@ void state_flush_tick(struct store *s, uint32_t now)
 		return;
 	}
 	lock_take(&s->flush_lock);
-	fire(s, now);
+	fire(s, now, false);
 	lock_give(&s->flush_lock);
 }
 

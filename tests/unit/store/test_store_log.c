@@ -278,6 +278,31 @@ static void test_records_of_flushes(void **state)
 	close_logged(&l);
 }
 
+/* In its own second a flush has no record yet: what replaces it makes one. */
+static void test_replaced_flush_is_not_forgotten(void **state)
+{
+	struct logged l;
+	struct record r;
+	uint64_t lsn;
+
+	(void)state;
+	open_logged(&l, REPLAY_WINDOW, true);
+	set(&l, "a", "1", 0);
+	lsn = lsn_of(&l);
+	flush_at(&l.f, NOW + 2);
+	l.f.now = NOW + 2;
+	assert_false(has(&l, "a", "1"));
+	flush_at(&l.f, NOW + 20);
+	assert_int_equal(lsn_of(&l), lsn + 3);
+	assert_int_equal(stats_of(&l.f).barrier, lsn + 2);
+	r = replay_last(&l.r);
+	assert_int_equal(r.kind, RECORD_FLUSH_AT);
+	assert_int_equal(r.number, NOW + 20);
+	set(&l, "a", "2", 0);
+	assert_true(has(&l, "a", "2"));
+	close_logged(&l);
+}
+
 /* ---- what replies depend on -------------------------------------------- */
 
 static void test_depends(void **state)
@@ -479,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_record_of_removal),
 		cmocka_unit_test(test_record_of_cas),
 		cmocka_unit_test(test_records_of_flushes),
+		cmocka_unit_test(test_replaced_flush_is_not_forgotten),
 		cmocka_unit_test(test_depends),
 		cmocka_unit_test(test_refusals_depend),
 		cmocka_unit_test(test_eviction_is_not_forgotten),
