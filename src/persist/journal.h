@@ -91,7 +91,8 @@ int journal_start(struct journal *j, uint64_t lsn, uint32_t now_s);
 
 /*
  * After a failed sync: the same, but does not look at the file before, which
- * stays where it is.  What is behind `synced` is not in the journal any more:
+ * stays where it is.  `lsn` may be above `written`: who has passed over records
+ * begins behind them.  What is behind `synced` is not in the journal any more:
  * the header says in lsn_floor that the new file is of no use without a
  * snapshot that has all up to `lsn`.  `synced` is as it was until the next
  * sync, which speaks of the new file only.
