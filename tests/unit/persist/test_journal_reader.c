@@ -330,6 +330,14 @@ static size_t append_change(struct memdir *m, uint64_t lsn)
 	return append_record(m, &r);
 }
 
+static uint64_t change_size(uint64_t lsn)
+{
+	char text[16 + FIXTURE_VALUE_MAX];
+	struct record r = fixture_record(lsn, text);
+
+	return record_size(&r);
+}
+
 static void append_mark(struct memdir *m, uint64_t lsn, uint64_t seal)
 {
 	const struct record r = { .kind = RECORD_MARK,
@@ -443,6 +451,11 @@ static void test_no_proof(void **state)
 	(void)state;
 	assert_int_equal(see(m).check, JOURNAL_TORN);
 	memdir_free(m);
+	/* Nor does one that is torn itself, though its seal is whole. */
+	m = write_bad_and_mark(13, 0);
+	flip(m, 8 * (size_of(m) - change_size(14) - MARK_SIZE + 16));
+	assert_int_equal(see(m).check, JOURNAL_TORN);
+	memdir_free(m);
 }
 
 /* A client can store a mark, but not seal it; nor move one. */
@@ -552,6 +565,7 @@ static void test_line(void **state)
 	add_header(m, 20, 19);
 	add_header(m, 30, 15);
 	add_header(m, 40, 39);
+	add_header(m, 50, 39);
 	fixture_line(&l, m);
 	assert_true(l.well);
 	assert_int_equal(l.link[0].until, 9);
@@ -563,10 +577,14 @@ static void test_line(void **state)
 	assert_int_equal(l.link[2].next, 30);
 	assert_false(l.link[2].counts);
 	assert_int_equal(l.link[3].until, 39);
-	assert_true(l.link[4].until == UINT64_MAX);
-	assert_int_equal(l.link[4].next, 0);
-	assert_true(l.link[4].counts);
-	for (size_t i = 0; i < 5; i++) {
+	/* Of those that say the same, the nearest is named. */
+	assert_int_equal(l.link[3].next, 40);
+	assert_false(l.link[4].counts);
+	assert_int_equal(l.link[4].next, 50);
+	assert_true(l.link[5].until == UINT64_MAX);
+	assert_int_equal(l.link[5].next, 0);
+	assert_true(l.link[5].counts);
+	for (size_t i = 0; i < 6; i++) {
 		assert_string_equal(l.link[i].problem, "");
 	}
 	memdir_free(m);
