@@ -305,6 +305,13 @@ void log_free(struct log *l)
 	free(l);
 }
 
+void log_charge(struct log *l, struct budget *b)
+{
+	check(l->config.budget == NULL);
+	budget_force(b, l->memory);
+	l->config.budget = b;
+}
+
 void log_begin(struct log *l, uint64_t lsn)
 {
 	struct list unused;

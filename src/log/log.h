@@ -57,6 +57,12 @@ struct log *log_new(const struct log_config *config); /* NULL: no memory */
 void log_free(struct log *l); /* all cursors must be closed */
 
 /*
+ * From now on its memory is charged to `b`, which log_free() gives it back to.
+ * For one that had to be made before there was a budget; before threads run.
+ */
+void log_charge(struct log *l, struct budget *b);
+
+/*
  * Before anything was reserved, or while nothing can be: the next record gets
  * `lsn` + 1.  What is in the window is forgotten.  No cursor may be open.
  */

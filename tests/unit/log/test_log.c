@@ -630,6 +630,22 @@ static void test_begin_forgets(void **state)
 	end_log(l);
 }
 
+static void test_charged_later(void **state)
+{
+	struct log_config config = { .window_bytes = MIB };
+	struct log *l = log_new(&config);
+	struct budget b;
+
+	(void)state;
+	assert_non_null(l);
+	budget_init(&b, 0);
+	log_charge(l, &b);
+	assert_true(budget_used(&b) == stats_of(l).window_bytes);
+	assert_true(budget_used(&b) > 0);
+	log_free(l);
+	assert_true(budget_used(&b) == 0);
+}
+
 static void test_too_large_for_the_format(void **state)
 {
 	const struct record r = {
@@ -734,6 +750,7 @@ int main(void)
 		cmocka_unit_test(test_goes_on_behind_what_left),
 		cmocka_unit_test(test_filling_stays),
 		cmocka_unit_test(test_begin_forgets),
+		cmocka_unit_test(test_charged_later),
 		cmocka_unit_test(test_too_large_for_the_format),
 		cmocka_unit_test(test_denied),
 	};
