@@ -65,6 +65,10 @@ enum {
 /* The log's window: what may wait for the journal. */
 #define LOG_WINDOW_BYTES_MIN (1 * MIB)
 #define LOG_WINDOW_BYTES_MAX (128 * MIB)
+/* By itself: this share of the memory limit, within these bounds. */
+#define LOG_WINDOW_SHARE 16
+#define LOG_WINDOW_DEFAULT_MIN (4 * MIB)
+#define LOG_WINDOW_DEFAULT_MAX (64 * MIB)
 
 static_assert(KEY_MAX < 256, "a key's length is one byte in an item");
 static_assert(LINE_MAX_PENDING > 3 * KEY_MAX, "a line holds key and flags");

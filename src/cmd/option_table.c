@@ -7,12 +7,15 @@
  * tunes its slabs and LRU lists is accepted, kept for `stats settings`, and
  * without effect; its ranges are kept too, so that a mistake is still found.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "base/num.h"
 #include "cmd/options.h"
+#include "persist/journal.h"
+#include "persist/keeper.h"
 
 #define MEMORY_MAX (INT64_C(1) << 44) /* 16 TiB: a slip, not a machine */
 #define SIXTEEN_BITS 65535
@@ -148,6 +151,54 @@ static bool ask_licence(struct options *o, const struct option_use *use)
 {
 	(void)use;
 	o->action = OPTIONS_LICENCE;
+	return true;
+}
+
+static bool set_memory_file(struct options *o, const struct option_use *use)
+{
+	if (o->settings.data_dir != NULL && !o->settings.memory_file) {
+		return options_refuse(o, use, "does not go with --data-dir");
+	}
+	o->settings.memory_file = true;
+	o->settings.data_dir = use->value;
+	return true;
+}
+
+static bool set_data_dir(struct options *o, const struct option_use *use)
+{
+	if (o->settings.memory_file) {
+		return options_refuse(o, use, "does not go with -e");
+	}
+	o->settings.data_dir = use->value;
+	return true;
+}
+
+static bool set_sync(struct options *o, const struct option_use *use)
+{
+	static const struct {
+		const char *name;
+		enum sync_policy policy;
+	} words[] = { { "always", SYNC_ALWAYS },
+		      { "everysec", SYNC_EVERYSEC },
+		      { "never", SYNC_NEVER } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (is_text(use, words[i].name)) {
+			o->settings.sync = (int)words[i].policy;
+			o->sync_given = true;
+			return true;
+		}
+	}
+	return options_refuse(o, use, "must be always, everysec or never");
+}
+
+/* The first option given that is of no use without a data directory. */
+static bool needs_data_dir(struct options *o, const struct option_use *use)
+{
+	if (o->needs_data_dir[0] == '\0') {
+		snprintf(o->needs_data_dir, sizeof(o->needs_data_dir), "%s",
+			 use->shown);
+	}
 	return true;
 }
 
@@ -294,6 +345,42 @@ const struct option_entry option_table[] = {
 	  FIELD(huge_pages), .help = "huge pages for items below -m 32 too" },
 	{ FLAG('k', "lock-memory"), .kind = OPTION_TRUE, FIELD(lock_memory),
 	  .help = "keep all memory out of swap" },
+	{ FLAG('\0', "data-dir"), TEXT("<dir>"), .apply = set_data_dir,
+	  .help = "keep the data there over a restart; an empty directory\n"
+		  "becomes one, anything else that is not one is refused" },
+	{ FLAG('\0', "fsync"), TEXT("<when>"), .apply = set_sync,
+	  .help = "when what was written is made durable: always (before\n"
+		  "the reply), everysec (default) or never" },
+	{ FLAG('\0', "archive-dir"), TEXT("<dir>"), FIELD(archive_dir),
+	  .apply = needs_data_dir,
+	  .help = "where old journals and snapshots go, for recovery to a\n"
+		  "point in time; without it they are removed" },
+	{ FLAG('\0', "journal-size"), .kind = OPTION_SIZE,
+	  .value_name = "<num>", .min = (int64_t)(64 * KIB),
+	  .max = (int64_t)JOURNAL_FILE_BYTES_MAX, .unit = 1,
+	  FIELD(journal_file_bytes), .apply = needs_data_dir,
+	  .help = "bytes of one journal file, or with k, m or g (default:\n"
+		  "64m; 64k to 256m)" },
+	{ FLAG('\0', "snapshot-size"), .kind = OPTION_SIZE,
+	  .value_name = "<num>", .min = (int64_t)(64 * KIB), .max = MEMORY_MAX,
+	  .unit = 1, FIELD(snapshot_bytes), .apply = needs_data_dir,
+	  .help = "bytes of journal after which a snapshot is taken, or\n"
+		  "with k, m or g (default: as many as the last snapshot\n"
+		  "holds, at least 64m)" },
+	{ FLAG('\0', "snapshot-interval"), NUMBER(0, THIRTY_ONE_BITS),
+	  FIELD(snapshot_every_s), .apply = needs_data_dir,
+	  .help = "seconds after which a snapshot is taken if something\n"
+		  "has changed (default: 0, never)" },
+	{ FLAG('\0', "log-window"), .kind = OPTION_SIZE, .value_name = "<num>",
+	  .min = (int64_t)LOG_WINDOW_BYTES_MIN,
+	  .max = (int64_t)LOG_WINDOW_BYTES_MAX, .unit = 1, FIELD(log_window),
+	  .apply = needs_data_dir,
+	  .help = "bytes of changes that may wait for the disk before\n"
+		  "writers wait, or with k or m (default: a 16th of -m, 4m\n"
+		  "to 64m)" },
+	{ FLAG('e', "memory-file"), TEXT("<file>"), .apply = set_memory_file,
+	  .help = "as --data-dir, with --fsync=never; made if it is not\n"
+		  "there" },
 	{ FLAG('F', "disable-flush-all"), .kind = OPTION_FALSE,
 	  FIELD(flush_enabled), .help = "refuse the flush_all command" },
 	{ FLAG('X', "disable-dumping"), .kind = OPTION_FALSE,
@@ -343,8 +430,6 @@ const struct option_entry option_table[] = {
 	  .help = "SASL is not built: it comes with the binary protocol" },
 	{ FLAG('Z', "enable-ssl"), .effect = OPTION_REFUSED,
 	  .kind = OPTION_BARE, .help = no_tls },
-	{ FLAG('e', "memory-file"), .effect = OPTION_REFUSED, TEXT("<file>"),
-	  .help = "items in a file over a restart are not built yet" },
 
 	{ WORD("maxconns_fast"), .kind = OPTION_TRUE, FIELD(maxconns_fast),
 	  .help = "answer an error over the limit of -c and close\n"

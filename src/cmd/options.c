@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/num.h"
 #include "cmd/options.h"
+#include "persist/keeper.h"
 
 struct cursor {
 	int argc;
@@ -428,6 +430,33 @@ static bool refuse_whole(struct options *o, const char *problem)
 	return false;
 }
 
+static bool check_keeping(struct options *o)
+{
+	struct settings *s = &o->settings;
+
+	if (s->data_dir == NULL && o->sync_given) {
+		return refuse_whole(o, "--fsync: needs --data-dir");
+	}
+	if (s->data_dir == NULL && o->needs_data_dir[0] != '\0') {
+		snprintf(o->problem, sizeof(o->problem), "%s: needs --data-dir",
+			 o->needs_data_dir);
+		return false;
+	}
+	if (s->memory_file && !o->sync_given) {
+		s->sync = SYNC_NEVER;
+	}
+	if (s->log_window == 0) {
+		s->log_window = s->memory_limit / LOG_WINDOW_SHARE;
+		if (s->log_window < LOG_WINDOW_DEFAULT_MIN) {
+			s->log_window = LOG_WINDOW_DEFAULT_MIN;
+		}
+		if (s->log_window > LOG_WINDOW_DEFAULT_MAX) {
+			s->log_window = LOG_WINDOW_DEFAULT_MAX;
+		}
+	}
+	return true;
+}
+
 /* What only the whole command line can tell. */
 static bool check_whole(struct options *o)
 {
@@ -443,6 +472,9 @@ static bool check_whole(struct options *o)
 			 "bytes, memory of %llu)",
 			 (unsigned long long)s->item_max,
 			 (unsigned long long)s->memory_limit);
+		return false;
+	}
+	if (!check_keeping(o)) {
 		return false;
 	}
 	if (s->hot_lru_pct + s->warm_lru_pct > 80) {

@@ -88,6 +88,8 @@ struct options {
 	bool conn_limit_given;
 	bool tcp_port_given;
 	bool udp_port_given;
+	bool sync_given;
+	char needs_data_dir[48]; /* an option given that is idle without it */
 	char *listen;      /* all -l, joined; settings.inter points to it */
 	char idle[512];    /* names of idle options given, for one warning */
 	char problem[320]; /* what is wrong and why, one line */

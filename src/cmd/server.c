@@ -5,13 +5,17 @@
  *  1. all options are read, and what they name is looked up, before anything
  *     is opened: a mistake never listens;
  *  2. limits and sockets come while the process still has its first rights;
+ *     the sockets have their addresses, but nobody can connect yet;
  *  3. the process goes into the background, then to its user: threads start
  *     later, since neither step takes threads along;
  *  4. the pid file carries the id and the owner that the server has by then;
- *  5. the port file follows, since scripts take it for the sign to go on;
- *  6. the node is made, and its memory locked if that is wanted; were it
- *     locked before, a limit would stop the node instead of the lock;
- *  7. only now does the process that started it learn of success.
+ *  5. the node is made, which may mean to recover data for a while, and its
+ *     memory locked if that is wanted; were it locked before, a limit would
+ *     stop the node instead of the lock;
+ *  6. now the sockets listen: until here a client was refused, which is an
+ *     answer, and did not wait for one;
+ *  7. the port file follows, since scripts take it for the sign to go on;
+ *  8. only now does the process that started it learn of success.
  */
 #include <errno.h>
 #include <signal.h>
@@ -211,14 +215,14 @@ static int settle(struct server *sv)
 static int make_node(struct server *sv)
 {
 	struct sockets *sockets = &sv->sockets;
-	const char *why = "unknown";
+	char why[NODE_WHY_SIZE];
 
-	errno = 0;
-	sv->node = node_new(&sv->options.settings, &why);
+	sv->node = node_new(&sv->options.settings, why);
 	if (sv->node == NULL) {
-		return complain(EX_OSERR, "cannot start: %s%s%s", why,
-				errno != 0 ? ": " : "",
-				errno != 0 ? strerror(errno) : "");
+		return complain(EX_OSERR, "cannot start: %s", why);
+	}
+	if (!sockets_listen(sockets, sv->options.settings.backlog)) {
+		return complain(EX_OSERR, "%s", sockets->why);
 	}
 	for (int i = 0; i < sockets->count; i++) {
 		int fd = sockets->fds[i];
@@ -287,6 +291,10 @@ static int serve(struct server *sv)
 	if (status != EX_OK) {
 		return status;
 	}
+	status = write_port_file(sv);
+	if (status != EX_OK) {
+		return status;
+	}
 	status = node_start(sv->node);
 	if (status != 0) {
 		return complain(EX_OSERR, "cannot start a thread: %s",
@@ -314,8 +322,7 @@ static int serve(struct server *sv)
 static int start(struct server *sv)
 {
 	int (*const steps[])(struct server *) = {
-		look_up, raise_limits,    open_sockets,
-		settle,  write_port_file, serve,
+		look_up, raise_limits, open_sockets, settle, serve,
 	};
 
 	diag_set_verbosity(sv->options.settings.verbosity);

@@ -21,11 +21,12 @@ static bool fail(struct sockets *s, const char *what, const char *name,
 	return false;
 }
 
-static bool open_tcp(struct sockets *s, const char *host, int port, int backlog)
+static bool open_tcp(struct sockets *s, const char *host, int port)
 {
 	const char *why = "unknown";
-	int count = sock_listen_tcp(host, port, backlog, s->fds + s->count,
-				    LISTENERS_MAX - s->count, &why);
+	int count = sock_listen_tcp(host, port, SOCK_BIND_ONLY,
+				    s->fds + s->count, LISTENERS_MAX - s->count,
+				    &why);
 	char name[ADDRESS_HOST_ROOM + 16];
 	int error = errno;
 
@@ -45,22 +46,21 @@ static bool open_tcp(struct sockets *s, const char *host, int port, int backlog)
  * server whichever of them a client tries first.  Only where the port was
  * free for the one and taken for the other do they differ.
  */
-static bool open_loopback(struct sockets *s, int port, int backlog)
+static bool open_loopback(struct sockets *s, int port)
 {
-	if (!open_tcp(s, "127.0.0.1", port, backlog)) {
+	if (!open_tcp(s, "127.0.0.1", port)) {
 		return false;
 	}
-	if (open_tcp(s, "::1", sock_local_port(s->fds[0]), backlog)) {
+	if (open_tcp(s, "::1", sock_local_port(s->fds[0]))) {
 		return true;
 	}
 	if (port == 0 && errno == EADDRINUSE) {
-		return open_tcp(s, "::1", 0, backlog);
+		return open_tcp(s, "::1", 0);
 	}
 	return errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT;
 }
 
-static bool open_listed(struct sockets *s, const struct address_list *list,
-			int backlog)
+static bool open_listed(struct sockets *s, const struct address_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct address *a = &list->items[i];
@@ -69,8 +69,8 @@ static bool open_listed(struct sockets *s, const struct address_list *list,
 			return fail(s, "cannot listen on", a->host,
 				    "too many addresses");
 		}
-		if (!open_tcp(s, a->host[0] != '\0' ? a->host : NULL, a->port,
-			      backlog)) {
+		if (!open_tcp(s, a->host[0] != '\0' ? a->host : NULL,
+			      a->port)) {
 			return false;
 		}
 	}
@@ -80,13 +80,24 @@ static bool open_listed(struct sockets *s, const struct address_list *list,
 static bool open_unix(struct sockets *s, const struct settings *settings)
 {
 	int fd = sock_listen_unix(settings->unix_path, settings->unix_mask,
-				  settings->backlog);
+				  SOCK_BIND_ONLY);
 
 	if (fd < 0) {
 		return fail(s, "cannot listen on", settings->unix_path,
 			    strerror(errno));
 	}
 	s->fds[s->count++] = fd;
+	return true;
+}
+
+bool sockets_listen(struct sockets *s, int backlog)
+{
+	for (int i = 0; i < s->count; i++) {
+		if (!sock_start(s->fds[i], backlog)) {
+			return fail(s, "cannot listen on", "its address",
+				    strerror(errno));
+		}
+	}
 	return true;
 }
 
@@ -100,9 +111,9 @@ bool sockets_open(struct sockets *s, const struct options *o)
 	if (settings->unix_path != NULL) {
 		opened = open_unix(s, settings);
 	} else if (o->addresses.count > 0) {
-		opened = open_listed(s, &o->addresses, settings->backlog);
+		opened = open_listed(s, &o->addresses);
 	} else {
-		opened = open_loopback(s, port, settings->backlog);
+		opened = open_loopback(s, port);
 	}
 	if (!opened) {
 		sockets_close(s);

@@ -20,11 +20,14 @@ struct sockets {
 };
 
 /*
- * Opens all or none: the unix socket alone if there is one, else the
- * addresses of -l, else 127.0.0.1 and, where the machine has it, ::1.
- * False with `why`.
+ * Opens all or none, bound to their addresses and not yet listening: the unix
+ * socket alone if there is one, else the addresses of -l, else 127.0.0.1 and,
+ * where the machine has it, ::1.  False with `why`.
  */
 bool sockets_open(struct sockets *s, const struct options *o);
+
+/* Makes all of them listen; until now clients were refused.  False: `why`. */
+bool sockets_listen(struct sockets *s, int backlog);
 
 /* Closes those that are still here. */
 void sockets_close(struct sockets *s);

@@ -67,6 +67,15 @@ uint32_t store_clock_s(const struct store_clock *c, uint64_t now_ms)
 			  (uint64_t)shift);
 }
 
+void store_clock_raise(struct store_clock *c, uint64_t now_ms, uint32_t at_s)
+{
+	uint32_t now = store_clock_s(c, now_ms);
+
+	if (now < at_s) {
+		c->base_s += at_s - now;
+	}
+}
+
 void store_clock_move(struct store_clock *c, int64_t seconds)
 {
 	uint32_t frozen = atomic_load(&c->frozen_s);

@@ -31,6 +31,9 @@ void store_clock_init(struct store_clock *c);
 /* The store's time at clock_ms() == now_ms.  Any thread. */
 uint32_t store_clock_s(const struct store_clock *c, uint64_t now_ms);
 
+/* It is at least `at_s` now, and goes on from there.  Before threads run. */
+void store_clock_raise(struct store_clock *c, uint64_t now_ms, uint32_t at_s);
+
 /*
  * For debug builds' debugtime: move on, stand still, go on.  A clock that
  * stands still can be moved; when it goes on it has not lost time.  One

@@ -271,6 +271,11 @@ static void set_port(struct sockaddr *addr, int port)
 	}
 }
 
+bool sock_start(int fd, int backlog)
+{
+	return listen(fd, backlog) == 0;
+}
+
 static int listen_on(const struct addrinfo *a, int backlog)
 {
 	int fd = socket(a->ai_family,
@@ -289,7 +294,7 @@ static int listen_on(const struct addrinfo *a, int backlog)
 	switch_on(fd, IPPROTO_TCP, TCP_NODELAY);
 	switch_on(fd, SOL_SOCKET, SO_KEEPALIVE);
 	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
-	    listen(fd, backlog) == 0) {
+	    (backlog == SOCK_BIND_ONLY || sock_start(fd, backlog))) {
 		return fd;
 	}
 	error = errno;
@@ -454,7 +459,8 @@ int sock_listen_unix(const char *path, unsigned mask, int backlog)
 		goto fail;
 	}
 	bound = true;
-	if (chmod(path, mode) < 0 || listen(fd, backlog) < 0) {
+	if (chmod(path, mode) < 0 ||
+	    (backlog != SOCK_BIND_ONLY && !sock_start(fd, backlog))) {
 		goto fail;
 	}
 	return fd;

@@ -23,6 +23,9 @@ enum {
 bool sock_split_address(const char *text, int default_port, char *host,
 			size_t host_room, int *port, const char **why);
 
+/* For `backlog`: an address, but nobody can connect before sock_start(). */
+enum { SOCK_BIND_ONLY = -1 };
+
 /*
  * Opens listening sockets for every address that `host` resolves to (NULL:
  * all addresses).  port 0 asks for a free one.  Fills up to `room`
@@ -36,6 +39,9 @@ int sock_listen_tcp(const char *host, int port, int backlog, int *fds, int room,
 /* A unix socket at `path` with mode `mask` (octal, as -a); -1 with errno.
  * A socket file that nobody listens on any more is replaced. */
 int sock_listen_unix(const char *path, unsigned mask, int backlog);
+
+/* A socket that was only bound listens; false with errno. */
+bool sock_start(int fd, int backlog);
 
 /* "tcp:1.2.3.4:5", "tcp6:[::1]:5", "unix:/path", as `stats conns` has it. */
 void sock_format(const struct sockaddr_storage *addr, socklen_t len, char *out,

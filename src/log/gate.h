@@ -4,11 +4,16 @@
  * replies may leave (CONSISTENCY L4).
  *
  * An operation runs at once; its reply carries the highest LSN it depends on
- * and is held until the gate has passed it.  Without a journal and without
- * replicas nothing has to be waited for: the gate is open for ever, and a
- * reply costs one compare.
+ * and is held until the gate has passed it.  Without a journal that is waited
+ * for, and without replicas, the gate is open for ever, and a reply costs one
+ * compare.
  *
- * Thread rule: any thread reads; what commits moves it on.
+ * Who finds it closed leaves word where the mover of the gate will look, and
+ * then looks at the gate once more.  Mover and waiter both store first and
+ * load second, in sequentially consistent order, so at least one of them sees
+ * the other: no wake-up is lost.
+ *
+ * Thread rule: any thread reads; one thread moves it.
  */
 #ifndef DOZO_LOG_GATE_H
 #define DOZO_LOG_GATE_H
@@ -33,10 +38,16 @@ static inline bool gate_passes(const struct gate *g, uint64_t lsn)
 	return lsn <= atomic_load_explicit(&g->committed, memory_order_acquire);
 }
 
-/* Moves the gate; the caller then wakes the workers that hold replies. */
+/* The same, after word was left. */
+static inline bool gate_passes_by_now(const struct gate *g, uint64_t lsn)
+{
+	return lsn <= atomic_load(&g->committed);
+}
+
+/* Moves the gate; the caller then wakes the workers that left word. */
 static inline void gate_move(struct gate *g, uint64_t lsn)
 {
-	atomic_store_explicit(&g->committed, lsn, memory_order_release);
+	atomic_store(&g->committed, lsn);
 }
 
 #endif

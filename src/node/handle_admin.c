@@ -147,6 +147,19 @@ void handle_cache_memlimit(struct session *s, const struct request *r)
 	}
 }
 
+void handle_snapshot(struct session *s, const struct request *r)
+{
+	struct keeper *k = s->worker->node->keeping.keeper;
+
+	if (k == NULL) {
+		answer(s, r, "CLIENT_ERROR nothing is kept: no --data-dir");
+	} else if (keeper_snapshot(k)) {
+		session_answer(s, r, REPLY_OK);
+	} else {
+		answer(s, r, "BUSY a snapshot is being taken");
+	}
+}
+
 /* There is no TLS: the command is unknown, as in a build without it. */
 void handle_refresh_certs(struct session *s, const struct request *r)
 {

@@ -69,6 +69,17 @@ static uint64_t random_seed(void)
 	return seed;
 }
 
+/* A failure, with what errno says if it says something. */
+static bool fail(char *why, const char *what)
+{
+	if (errno != 0) {
+		snprintf(why, NODE_WHY_SIZE, "%s: %s", what, strerror(errno));
+	} else {
+		snprintf(why, NODE_WHY_SIZE, "%s", what);
+	}
+	return false;
+}
+
 static struct store *open_store(struct node *n, uint64_t seed)
 {
 	const struct settings *set = n->settings;
@@ -76,6 +87,7 @@ static struct store *open_store(struct node *n, uint64_t seed)
 		.memory_limit = set->memory_limit,
 		.memory_reserve = set->memory_limit * RESERVE_FACTOR,
 		.hash_seed = seed,
+		.log = n->keeping.log,
 		.evict = set->evict,
 		.huge_pages = set->huge_pages,
 		.on_evict = on_evict,
@@ -168,40 +180,43 @@ void node_stop(struct node *n, enum node_stop how)
 
 /* ---- life -------------------------------------------------------------- */
 
-static bool make_parts(struct node *n, const char **why)
+static bool make_parts(struct node *n, char *why)
 {
 	const struct settings *set = n->settings;
+	uint32_t now = store_clock_s(&n->clock, clock_ms());
 	uint64_t seed = random_seed();
+	const char *problem = "";
 
-	*why = "authentication file";
-	if (!auth_init(&n->auth, set->auth_file, why)) {
-		errno = 0;
+	errno = 0;
+	if (!auth_init(&n->auth, set->auth_file, &problem)) {
+		return fail(why, problem);
+	}
+	if (!keeping_open(&n->keeping, set, &seed, now, why)) {
 		return false;
 	}
-	*why = "out of memory";
 	errno = ENOMEM;
 	if (!prefix_init(&n->prefixes, set->prefix_delimiter,
 			 set->detail_enabled, seed)) {
-		return false;
+		return fail(why, "prefix statistics");
 	}
-	*why = "memory for items cannot be reserved";
 	n->store = open_store(n, seed);
 	if (n->store == NULL) {
-		return false;
+		return fail(why, "memory for items cannot be reserved");
 	}
-	*why = "the event loop cannot be made";
 	n->loop = io_loop_new();
-	return n->loop != NULL && open_signals(n);
+	if (n->loop == NULL || !open_signals(n)) {
+		return fail(why, "the event loop cannot be made");
+	}
+	return keeping_recover(n, why);
 }
 
-static bool make_threads(struct node *n, const char **why)
+static bool make_threads(struct node *n, char *why)
 {
 	uint32_t count = n->settings->threads;
 
-	*why = "a worker cannot be made";
 	n->workers = calloc(count, sizeof(*n->workers));
 	if (n->workers == NULL) {
-		return false;
+		return fail(why, "a worker cannot be made");
 	}
 	for (; n->worker_count < count; n->worker_count++) {
 		int error = worker_init(&n->workers[n->worker_count], n,
@@ -210,21 +225,19 @@ static bool make_threads(struct node *n, const char **why)
 		if (error != 0) {
 			worker_release(&n->workers[n->worker_count]);
 			errno = error;
-			return false;
+			return fail(why, "a worker cannot be made");
 		}
 	}
-	*why = "the control thread cannot be made";
 	errno = control_init(&n->control, n);
-	return errno == 0;
+	return errno == 0 || fail(why, "the control thread cannot be made");
 }
 
-struct node *node_new(struct settings *settings, const char **why)
+struct node *node_new(struct settings *settings, char *why)
 {
 	struct node *n = calloc(1, sizeof(*n));
-	int error;
 
 	if (n == NULL) {
-		*why = "out of memory";
+		fail(why, "a node");
 		return NULL;
 	}
 	n->settings = settings;
@@ -232,15 +245,13 @@ struct node *node_new(struct settings *settings, const char **why)
 	acceptor_init(&n->acceptor, n);
 	store_clock_init(&n->clock);
 	n->started_ms = clock_ms();
-	n->started_s = store_clock_s(&n->clock, n->started_ms);
 	tuning_init(&n->tuning, settings);
 	panic_prepare();
 	if (!make_parts(n, why) || !make_threads(n, why)) {
-		error = errno;
 		node_free(n);
-		errno = error;
 		return NULL;
 	}
+	n->started_s = store_clock_s(&n->clock, clock_ms());
 	panic_set_report(node_report, n);
 	return n;
 }
@@ -267,7 +278,7 @@ int node_start(struct node *n)
 	if (error == 0) {
 		error = control_start(&n->control);
 	}
-	return error;
+	return error != 0 ? error : keeping_start(n);
 }
 
 static void stop_threads(struct node *n)
@@ -284,11 +295,14 @@ static void stop_threads(struct node *n)
 
 int node_run(struct node *n)
 {
+	bool kept;
+
 	io_loop_run(n->loop);
 	acceptor_close(&n->acceptor);
 	stop_threads(n);
+	kept = keeping_stop(n);
 	diag(DIAG_NOTE, "stopped");
-	return EXIT_SUCCESS;
+	return kept ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 void node_free(struct node *n)
@@ -307,6 +321,7 @@ void node_free(struct node *n)
 		}
 		io_loop_free(n->loop);
 	}
+	keeping_release(&n->keeping);
 	if (n->store != NULL) {
 		store_free(n->store);
 	}

@@ -17,12 +17,15 @@
 
 struct node;
 
+enum { NODE_WHY_SIZE = 512 };
+
 /*
- * `settings` is kept by reference and must outlive the node.  NULL on
- * failure, with *why set to a static text (errno says more where it is not
- * 0).
+ * Makes a node; with a data directory that means to recover what is in it,
+ * which may take a while and is told as it goes.  `settings` is kept by
+ * reference and must outlive the node.  NULL on failure, with one line about
+ * it in `why`, of NODE_WHY_SIZE.
  */
-struct node *node_new(struct settings *settings, const char **why);
+struct node *node_new(struct settings *settings, char *why);
 
 /*
  * Gives the node a listening socket: it owns `fd` from then on.  False with
@@ -45,8 +48,9 @@ int node_start(struct node *n);
 
 /*
  * Serves until SIGINT, SIGTERM, SIGUSR1 or the shutdown command; then stops
- * in order: listeners, sessions (what is composed is sent), threads.  SIGPIPE
- * must be ignored by then.  Returns the exit status.
+ * in order: listeners, sessions (what is composed is sent), threads, and what
+ * is to be kept is completed on disk.  SIGPIPE must be ignored by then.
+ * Returns the exit status: not 0 if that last step has failed.
  */
 int node_run(struct node *n);
 

@@ -13,6 +13,7 @@
 #include "log/gate.h"
 #include "node/auth.h"
 #include "node/control.h"
+#include "node/keeping.h"
 #include "node/listen.h"
 #include "node/prefix.h"
 #include "node/settings.h"
@@ -35,6 +36,7 @@ struct node {
 	struct settings *settings;
 	struct store *store;
 	struct store_clock clock;
+	struct keeping keeping;
 	struct gate gate;
 	struct io_loop *loop; /* of the main thread: listeners, signals */
 	struct io_watch signals;

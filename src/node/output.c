@@ -295,10 +295,18 @@ static size_t send_parts(struct session *s)
 	return (size_t)sent;
 }
 
-static void hold(struct session *s)
+/* What depends on `lsn` waits for the gate, if that will ever move. */
+static void hold(struct session *s, uint64_t lsn)
 {
-	if (list_empty(&s->held_link)) {
-		list_push_tail(&s->worker->held, &s->held_link);
+	struct worker *w = s->worker;
+
+	worker_hold(w, s);
+	keeping_ring(w->node);
+	if (!keeping_commits(w->node)) {
+		s->broken = true;
+	}
+	if (gate_passes_by_now(w->gate, lsn)) {
+		worker_wake_held(w);
 	}
 }
 
@@ -314,7 +322,7 @@ void output_push(struct session *s)
 		return;
 	}
 	if (!gate_passes(s->worker->gate, s->need)) {
-		hold(s);
+		hold(s, s->need);
 	} else if (s->queue == NULL && !s->broken) {
 		sent = send_parts(s);
 	}
@@ -365,7 +373,7 @@ void output_drain(struct session *s)
 		long sent;
 
 		if (count == 0) {
-			hold(s);
+			hold(s, s->queue->need);
 			return;
 		}
 		sent = io_send(&s->stream, iov, count);

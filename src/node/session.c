@@ -281,7 +281,15 @@ void session_close(struct session *s, const char *reason)
 static void value_finish(struct session *s, const struct request *r,
 			 struct reservation *res, const char *tail)
 {
-	if (tail[0] == '\r' && tail[1] == '\n') {
+	struct worker *w = s->worker;
+
+	/* Much may have happened while it was received. */
+	w->wrote = w->log != NULL;
+	if (!keeping_commits(w->node)) {
+		worker_count(w, refused_read_only);
+		store_abort(s->worker->store, res);
+		session_answer(s, r, REPLY_READ_ONLY);
+	} else if (tail[0] == '\r' && tail[1] == '\n') {
 		value_done(s, r, res);
 	} else {
 		value_bad_end(s, r, res);
@@ -502,6 +510,38 @@ static size_t continue_get(struct session *s, const char *line)
 	return g.line_len;
 }
 
+/* May the request run?  Without a log there is nothing to ask. */
+static inline enum admission admit(struct session *s, const struct request *r)
+{
+	return s->worker->log == NULL ? ADMIT_NOW : keeping_admit(s, r);
+}
+
+/*
+ * Runs a request whose line, of `consumed` bytes, has been parsed.  Returns
+ * what was consumed; 0 if it has stopped on the way or may not begin yet.
+ */
+static size_t run_parsed(struct session *s, const struct request *r,
+			 const char *data, size_t len, size_t consumed)
+{
+	bool has_value = command_table[r->cmd].flags & CF_VALUE;
+
+	switch (admit(s, r)) {
+	case ADMIT_NOW:
+		break;
+	case ADMIT_LATER:
+		return 0;
+	case ADMIT_REFUSE:
+		session_answer(s, r, REPLY_READ_ONLY);
+		s->swallow = has_value ? (uint64_t)r->value_len + 2 : 0;
+		return consumed;
+	}
+	if (has_value) {
+		return consumed + run_value(s, r, data, consumed,
+					    data + consumed, len - consumed);
+	}
+	return run_request(s, r, data, consumed) ? consumed : 0;
+}
+
 /* One line, and with it perhaps a value.  Returns the bytes consumed; 0 when
  * the request is incomplete or has stopped on the way. */
 static size_t run_line(struct session *s, const char *data, size_t len)
@@ -524,11 +564,8 @@ static size_t run_line(struct session *s, const char *data, size_t len)
 		break;
 	case PARSE_OK:
 		s->scanned = 0;
-		if (command_table[r->cmd].flags & CF_VALUE) {
-			p.consumed += run_value(s, r, data, p.consumed,
-						data + p.consumed,
-						len - p.consumed);
-		} else if (!run_request(s, r, data, p.consumed)) {
+		p.consumed = run_parsed(s, r, data, len, p.consumed);
+		if (p.consumed == 0) {
 			return 0;
 		}
 		break;
@@ -654,6 +691,10 @@ void session_end_turn(struct session *s)
 	struct worker *w = s->worker;
 
 	output_push(s);
+	if (w->wrote) {
+		w->wrote = false;
+		keeping_ring(w->node);
+	}
 	if (watch_has_news(&w->node->watch)) {
 		watch_wake(&w->node->watch);
 	}
@@ -665,7 +706,8 @@ void session_end_turn(struct session *s)
 		return;
 	}
 	if (s->queue == NULL &&
-	    (s->closing || (s->ended && !s->again && s->dump == NULL))) {
+	    (s->closing ||
+	     (s->ended && !s->again && !s->waits_for_log && s->dump == NULL))) {
 		session_close(s, "normal");
 		return;
 	}
@@ -776,6 +818,7 @@ void session_drained(struct session *s)
 	}
 	if (s->paused && s->queued < OUT_PAUSE / 2) {
 		s->paused = false;
+		s->waits_for_log = false;
 		session_yield(s);
 	}
 	session_end_turn(s);

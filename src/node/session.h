@@ -82,6 +82,7 @@ struct session {
 	bool again;         /* has asked for another turn */
 	bool paused;        /* does not receive: too much unsent */
 	bool ended;         /* the peer sends no more */
+	bool waits_for_log; /* its next request waits for room in the log */
 };
 
 /* Adopts a connected descriptor; NULL with errno: no memory or refused by

@@ -8,6 +8,8 @@
 
 #include "base/limits.h"
 #include "node/settings.h"
+#include "persist/journal.h"
+#include "persist/keeper.h"
 
 static void init_what_works(struct settings *s)
 {
@@ -27,6 +29,8 @@ static void init_what_works(struct settings *s)
 	s->watch_enabled = true;
 	s->version = SETTINGS_VERSION;
 	s->prefix_delimiter = ':';
+	s->sync = SYNC_EVERYSEC;
+	s->journal_file_bytes = JOURNAL_FILE_BYTES_DEFAULT;
 	s->watcher_logbuf_size = 256 * KIB;
 	s->worker_logbuf_size = 64 * KIB;
 }

@@ -46,6 +46,16 @@ struct settings {
 	bool lock_memory;        /* -k */
 	uint64_t read_buf_limit; /* -o read_buf_mem_limit, bytes; 0: none */
 
+	/* What is kept (all but data_dir need it). */
+	const char *data_dir;        /* --data-dir, or -e; NULL: nothing */
+	bool memory_file;            /* it is that of -e */
+	const char *archive_dir;     /* --archive-dir; NULL: none */
+	int sync;                    /* --fsync: enum sync_policy */
+	uint64_t journal_file_bytes; /* --journal-size */
+	uint64_t snapshot_bytes;     /* --snapshot-size; 0: by itself */
+	uint32_t snapshot_every_s;   /* --snapshot-interval; 0: never */
+	uint64_t log_window;         /* --log-window; bytes */
+
 	/* What is allowed. */
 	bool flush_enabled;    /* not -F */
 	bool dump_enabled;     /* not -X */

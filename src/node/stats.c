@@ -51,6 +51,18 @@ static uint64_t power_level(uint64_t slots)
 	return level;
 }
 
+static void read_keeping(struct node *n, struct stats_figures *out)
+{
+	const struct keeping *k = &n->keeping;
+
+	if (k->keeper != NULL) {
+		out->read_only = atomic_load(&k->failed);
+		keeper_stats(k->keeper, &out->keeper);
+		log_stats(k->log, &out->log);
+		out->snapshot_running = out->keeper.snapshot_running;
+	}
+}
+
 void stats_read(struct node *n, uint32_t now_s, struct stats_figures *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -83,6 +95,7 @@ void stats_read(struct node *n, uint32_t now_s, struct stats_figures *out)
 	out->watchdog_stalls = atomic_load(&n->control.stalls);
 	out->lsn = store_lsn(n->store);
 	out->flush_pending = out->store.flush_pending;
+	read_keeping(n, out);
 }
 
 void stats_reset(struct node *n)

@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "log/log.h"
 #include "node/watch.h"
 #include "node/worker.h"
+#include "persist/keeper.h"
 #include "store/store.h"
 
 struct node;
@@ -48,6 +50,10 @@ struct stats_figures {
 	uint64_t watchdog_stalls;
 	uint64_t lsn;
 	uint64_t flush_pending;
+	uint64_t read_only; /* 1: changes cannot be kept, and are refused */
+	struct keeper_stats keeper;
+	struct log_stats log;
+	uint64_t snapshot_running;
 };
 
 /* Any thread; `now_s` is the store's time. */

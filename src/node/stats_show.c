@@ -48,6 +48,7 @@ enum stat_when {
 	WHEN_CRAWLER,
 	WHEN_MAINTAINER,
 	WHEN_IDLE_TIMEOUT,
+	WHEN_KEPT, /* with --data-dir */
 };
 
 struct stat_row {
@@ -77,6 +78,8 @@ static bool row_shown(const struct settings *set, enum stat_when when)
 		return set->lru_maintainer;
 	case WHEN_IDLE_TIMEOUT:
 		return set->idle_timeout_s > 0;
+	case WHEN_KEPT:
+		return set->data_dir != NULL;
 	default:
 		return true;
 	}
@@ -148,6 +151,39 @@ static void show_store(struct session *s, const struct store_stats *st)
 	stat_number(s, "flush_barrier", st->barrier);
 }
 
+static void show_keeping(struct session *s, const struct stats_figures *f)
+{
+	static const char *const states[] = {
+		[KEEPER_RUNNING] = "running",
+		[KEEPER_READ_ONLY] = "read-only",
+		[KEEPER_DISTRUST] = "distrust",
+		[KEEPER_STOPPED] = "stopped",
+	};
+	const struct keeping *k = &s->worker->node->keeping;
+	const struct keeper_stats *st = &f->keeper;
+
+	stat_text(s, "journal_state", states[st->state]);
+	stat_text(s, "journal_problem",
+		  st->problem[0] != '\0' ? st->problem : "none");
+	stat_number(s, "journal_written_lsn", st->written_lsn);
+	stat_number(s, "journal_synced_lsn", st->synced_lsn);
+	stat_number(s, "journal_written_bytes", st->journal_written);
+	stat_number(s, "journal_syncs", st->syncs);
+	stat_number(s, "journal_last_sync_us", st->last_sync_us);
+	stat_number(s, "snapshot_lsn", st->snapshot_lsn);
+	stat_number(s, "snapshot_time", st->snapshot_time);
+	stat_number(s, "snapshot_seconds", st->snapshot_seconds);
+	stat_number(s, "snapshot_bytes", st->snapshot_bytes);
+	stat_number(s, "archived_files", st->archived);
+	stat_number(s, "log_waiting_bytes", f->log.waiting_bytes);
+	stat_number(s, "log_window_bytes", f->log.window_bytes);
+	stat_number(s, "log_records", f->log.records);
+	stat_number(s, "log_waits", f->log_waits);
+	stat_number(s, "refused_read_only", f->refused_read_only);
+	stat_number(s, "recovered_items", k->recovered_items);
+	stat_number(s, "recovery_ms", k->recovery_ms);
+}
+
 static void show_dozo(struct session *s, const struct request *r)
 {
 	struct node *n = s->worker->node;
@@ -160,6 +196,9 @@ static void show_dozo(struct session *s, const struct request *r)
 	stat_text(s, "loop", "epoll");
 	stat_number(s, "lsn", figures.lsn);
 	show_store(s, &figures.store);
+	if (n->keeping.keeper != NULL) {
+		show_keeping(s, &figures);
+	}
 	stat_number(s, "output_queued_bytes", figures.queued_bytes);
 	stat_number(s, "turns_paused", figures.turns_paused);
 	stat_number(s, "binary_refused", figures.binary_refused);
@@ -180,6 +219,23 @@ static void show_dozo(struct session *s, const struct request *r)
 static const char *or_null(const char *text)
 {
 	return text != NULL ? text : "NULL";
+}
+
+static void show_settings_keeping(struct session *s, const struct settings *set)
+{
+	static const char *const policies[] = {
+		[SYNC_ALWAYS] = "always",
+		[SYNC_EVERYSEC] = "everysec",
+		[SYNC_NEVER] = "never",
+	};
+
+	stat_text(s, "data_dir", set->data_dir);
+	stat_text(s, "fsync", policies[set->sync]);
+	stat_text(s, "archive_dir", or_null(set->archive_dir));
+	stat_number(s, "journal_size", set->journal_file_bytes);
+	stat_number(s, "snapshot_size", set->snapshot_bytes);
+	stat_number(s, "snapshot_interval", set->snapshot_every_s);
+	stat_number(s, "log_window", set->log_window);
 }
 
 static void show_settings_basic(struct session *s, const struct settings *set)
@@ -248,7 +304,8 @@ static void show_settings_tuning(struct session *s, const struct settings *set)
 	stat_bool(s, "track_sizes", set->track_sizes);
 	stat_bool(s, "inline_ascii_response", set->inline_ascii_response);
 	stat_number(s, "num_napi_ids", 0);
-	stat_text(s, "memory_file", "(null)");
+	stat_text(s, "memory_file",
+		  set->memory_file ? set->data_dir : "(null)");
 	stat_number(s, "client_flags_size", sizeof(uint32_t));
 }
 
@@ -259,6 +316,9 @@ static void show_settings(struct session *s, const struct request *r)
 	(void)r;
 	show_settings_basic(s, set);
 	show_settings_tuning(s, set);
+	if (set->data_dir != NULL) {
+		show_settings_keeping(s, set);
+	}
 	output_reply(s, REPLY_END);
 }
 

@@ -15,7 +15,11 @@
 #include "node/session.h"
 #include "node/worker.h"
 
-enum { IDLE_CHECK_MS = 1000, REFILLS_PER_TURN = 8 };
+enum {
+	IDLE_CHECK_MS = 1000,
+	REFILLS_PER_TURN = 8,
+	STOP_HELD_MS = 2000, /* what a sync may take at a stop */
+};
 
 /* A connection on its way from the acceptor to its worker. */
 struct handover {
@@ -104,13 +108,53 @@ static void idle_fire(struct io_timer *t)
 	io_timer_set(w->loop, t, IDLE_CHECK_MS);
 }
 
-/* The gate has moved: what it holds may leave now. */
+void worker_hold(struct worker *w, struct session *s)
+{
+	if (list_empty(&s->held_link)) {
+		list_push_tail(&w->held, &s->held_link);
+	}
+	atomic_store(&w->holds, true);
+}
+
+void worker_wake_held(struct worker *w)
+{
+	if (atomic_load(&w->holds) && !atomic_exchange(&w->gate_posted, true)) {
+		io_post(w->loop, &w->gate_msg);
+	}
+}
+
+/*
+ * Ends the sessions; those whose replies wait for the gate are left for when
+ * it moves, unless `all`: what was acknowledged by then is told.
+ */
+static void stop_sessions(struct worker *w, bool all)
+{
+	list_each_safe(link, after, &w->sessions)
+	{
+		struct session *s = list_entry(link, struct session, link);
+
+		output_drain(s);
+		if (all || s->queue == NULL ||
+		    gate_passes(w->gate, s->queue->need)) {
+			session_close(s, "shutdown");
+		}
+	}
+	if (list_empty(&w->sessions)) {
+		io_timer_cancel(&w->stop_timer);
+		io_loop_stop(w->loop);
+	}
+}
+
+/* The gate has moved, or the log has room: what waited may go on. */
 static void gate_run(struct io_msg *m)
 {
 	struct worker *w = list_entry(m, struct worker, gate_msg);
 	struct list held;
 	struct list *link;
 
+	/* Who is held again from here on leaves word again. */
+	atomic_store(&w->gate_posted, false);
+	atomic_store(&w->holds, false);
 	list_init(&held);
 	while ((link = list_pop_head(&w->held)) != NULL) {
 		list_push_tail(&held, link);
@@ -121,6 +165,9 @@ static void gate_run(struct io_msg *m)
 
 		session_drained(s);
 	}
+	if (w->stopping) {
+		stop_sessions(w, false);
+	}
 }
 
 static void stop_run(struct io_msg *m)
@@ -129,14 +176,16 @@ static void stop_run(struct io_msg *m)
 
 	w->stopping = true;
 	worker_begin_turn(w);
-	list_each_safe(link, after, &w->sessions)
-	{
-		struct session *s = list_entry(link, struct session, link);
+	io_timer_set(w->loop, &w->stop_timer, STOP_HELD_MS);
+	stop_sessions(w, false);
+}
 
-		output_drain(s);
-		session_close(s, "shutdown");
-	}
-	io_loop_stop(w->loop);
+static void stop_fire(struct io_timer *t)
+{
+	struct worker *w = list_entry(t, struct worker, stop_timer);
+
+	worker_begin_turn(w);
+	stop_sessions(w, true);
 }
 
 static void *worker_main(void *arg)
@@ -157,10 +206,12 @@ int worker_init(struct worker *w, struct node *n, unsigned id)
 	w->node = n;
 	w->id = id;
 	w->gate = &n->gate;
+	w->log = n->keeping.log;
 	snprintf(w->name, sizeof(w->name), "worker/%u", id);
 	list_init(&w->sessions);
 	list_init(&w->held);
 	io_timer_init(&w->idle_timer, idle_fire);
+	io_timer_init(&w->stop_timer, stop_fire);
 	w->stop_msg.run = stop_run;
 	w->gate_msg.run = gate_run;
 	w->recv_buf = malloc(IO_BATCH * RECV_BUF_SIZE);

@@ -41,6 +41,7 @@ struct worker {
 	struct io_loop *loop;
 	struct store_ctx *store;
 	const struct gate *gate;
+	struct log *log; /* the store's; NULL: nothing is kept */
 
 	/* Any thread reads the counters. */
 	struct worker_counters counters;
@@ -53,13 +54,19 @@ struct worker {
 	struct list sessions;
 	_Atomic uint32_t session_count;
 
-	struct list held;      /* sessions whose replies wait at the gate */
-	uint32_t now_s;        /* the store's time in this turn */
-	uint32_t turn_left;    /* commands that the turn may still run */
+	/* Sessions whose replies wait at the gate, or which wait for room in
+	 * the log.  `holds` is the word left for who opens either. */
+	struct list held;
+	_Atomic bool holds;
+	_Atomic bool gate_posted; /* gate_msg is on its way */
+	bool wrote;               /* something was logged in this turn */
+	uint32_t now_s;           /* the store's time in this turn */
+	uint32_t turn_left;       /* commands that the turn may still run */
 	uint32_t refills_left; /* how often it may have more if nobody waits */
 	bool put_off;          /* the command stopped on the way, at `rest` */
 	struct span rest;
 	bool stopping;
+	struct io_timer stop_timer; /* held replies get so long at a stop */
 	struct io_timer idle_timer;
 	struct io_msg stop_msg;
 	struct io_msg gate_msg;
@@ -92,6 +99,15 @@ bool worker_take(struct worker *w, int fd);
 
 /* Reads the time for a turn; called first in every turn of a session. */
 void worker_begin_turn(struct worker *w);
+
+/*
+ * Puts a session on `held`.  The caller then looks once more whether it need
+ * wait at all, and if not, calls worker_wake_held() itself.
+ */
+void worker_hold(struct worker *w, struct session *s);
+
+/* Any thread: the gate has moved, or the log has room. */
+void worker_wake_held(struct worker *w);
 
 /* The buffer of a receive, by its slot. */
 static inline char *worker_slot(const struct worker *w, unsigned slot)

@@ -41,6 +41,8 @@
 	REPLY(NO_MEMORY_READ, "SERVER_ERROR out of memory reading request")    \
 	REPLY(NO_MEMORY_ITEM, "SERVER_ERROR Out of memory allocating new "     \
 			      "item")                                          \
+	REPLY(READ_ONLY, "SERVER_ERROR read-only: changes cannot be kept on "  \
+			 "disk at present")                                    \
 	REPLY(DUPLICATE_FLAG, "CLIENT_ERROR duplicate flag")                   \
 	REPLY(INVALID_FLAG, "CLIENT_ERROR invalid flag")                       \
 	REPLY(INVALID_OR_DUPLICATE, "CLIENT_ERROR invalid or duplicate flag")  \

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -115,6 +116,24 @@ static void test_all_addresses(void **state)
 	assert_memory_equal(text, "tcp:0.0.0.0:", 12);
 }
 
+/* Until it listens a client is refused: it does not wait for a recovery. */
+static void test_listens_when_told(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(client >= 0);
+	assert_true(open_by(f, "-p -1 -l 127.0.0.1"));
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	addr.sin_port = htons((uint16_t)sock_local_port(f->sockets.fds[0]));
+	assert_int_equal(connect(client, (void *)&addr, sizeof(addr)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_true(sockets_listen(&f->sockets, 1));
+	assert_int_equal(connect(client, (void *)&addr, sizeof(addr)), 0);
+	close(client);
+}
+
 static void test_unix_socket_is_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -183,6 +202,7 @@ static void test_failure_leaves_nothing_open(void **state)
 	int before;
 
 	assert_true(open_by(f, "-p -1 -l 127.0.0.1"));
+	assert_true(sockets_listen(&f->sockets, 1));
 	held = f->sockets;
 	options_release(&f->options);
 	before = open_descriptors();
@@ -203,6 +223,7 @@ static void test_taken_loopback_port(void **state)
 	char given[64];
 
 	assert_true(open_by(f, "-p -1 -l 127.0.0.1"));
+	assert_true(sockets_listen(&f->sockets, 1));
 	held = f->sockets;
 	options_release(&f->options);
 	snprintf(given, sizeof(given), "-p %d", sock_local_port(held.fds[0]));
@@ -219,6 +240,7 @@ int main(void)
 		SOCKETS_TEST(test_default_is_loopback),
 		SOCKETS_TEST(test_listed),
 		SOCKETS_TEST(test_all_addresses),
+		SOCKETS_TEST(test_listens_when_told),
 		SOCKETS_TEST(test_unix_socket_is_alone),
 		SOCKETS_TEST(test_port_file),
 		SOCKETS_TEST(test_port_file_that_cannot_be),

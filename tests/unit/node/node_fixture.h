@@ -41,9 +41,9 @@ static void *node_fixture_main(void *arg)
 /* Fill f->settings first (settings_init() and what the test wants). */
 static inline void node_fixture_start(struct node_fixture *f)
 {
-	const char *why = "";
+	char why[NODE_WHY_SIZE] = "";
 
-	f->node = node_new(&f->settings, &why);
+	f->node = node_new(&f->settings, why);
 	if (f->node == NULL) {
 		fail_msg("node_new: %s", why);
 	}

@@ -31,9 +31,7 @@ static int teardown(void **state)
 
 static void commit(uint64_t lsn)
 {
-	gate_move(&fixture.node->gate, lsn);
-	io_post(fixture.node->workers[0].loop,
-		&fixture.node->workers[0].gate_msg);
+	keeping_committed(fixture.node, lsn);
 }
 
 /* Whatever was sent to the worker before has been executed. */

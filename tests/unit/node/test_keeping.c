@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A node with a data directory: what waits, what is refused, what is there
+ * after a restart.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log/log.h"
+#include "node_fixture.h"
+
+struct kept {
+	struct node_fixture node;
+	char dir[64];
+	int client;
+};
+
+static void start(struct kept *k, enum sync_policy sync)
+{
+	settings_init(&k->node.settings);
+	k->node.settings.threads = 1;
+	k->node.settings.data_dir = k->dir;
+	k->node.settings.sync = (int)sync;
+	k->node.settings.log_window = LOG_WINDOW_BYTES_MIN;
+	node_fixture_start(&k->node);
+	k->client = node_fixture_connect(&k->node, 0);
+}
+
+static void stop(struct kept *k)
+{
+	close(k->client);
+	node_fixture_stop(&k->node);
+}
+
+static int set_up(void **state)
+{
+	struct kept *k = calloc(1, sizeof(*k));
+
+	assert_non_null(k);
+	snprintf(k->dir, sizeof(k->dir), "/tmp/dozo-keeping-XXXXXX");
+	assert_non_null(mkdtemp(k->dir));
+	*state = k;
+	return 0;
+}
+
+static void remove_one(void *arg, const char *name)
+{
+	assert_int_equal(dir_remove(arg, name), 0);
+}
+
+static int tear_down(void **state)
+{
+	struct kept *k = *state;
+	int error = 0;
+	struct dir *d = dir_system(k->dir, &error);
+
+	assert_non_null(d);
+	assert_int_equal(dir_list(d, remove_one, d), 0);
+	dir_free(d);
+	assert_int_equal(rmdir(k->dir), 0);
+	free(k);
+	return 0;
+}
+
+static void test_is_there_after_a_restart(void **state)
+{
+	static const enum sync_policy policies[] = { SYNC_ALWAYS, SYNC_EVERYSEC,
+						     SYNC_NEVER };
+	struct kept *k = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		start(k, policies[i]);
+		if (i > 0) {
+			say(k->client, "gets a\r\n");
+			hear(k->client, "VALUE a 7 1 1\r\n1\r\nEND\r\n");
+			say(k->client, "get b\r\n");
+			hear(k->client, "END\r\n");
+		} else {
+			say(k->client, "set a 7 0 1\r\n1\r\n"
+				       "set b 0 0 1\r\n2\r\ndelete b\r\n");
+			hear(k->client, "STORED\r\nSTORED\r\nDELETED\r\n");
+		}
+		stop(k);
+	}
+}
+
+#define REFUSED                                                                \
+	"SERVER_ERROR read-only: changes cannot be kept on disk at present\r\n"
+
+static void set_failed(struct kept *k, bool failed)
+{
+	atomic_store(&k->node.node->keeping.failed, failed);
+}
+
+static void test_read_only(void **state)
+{
+	struct kept *k = *state;
+
+	start(k, SYNC_EVERYSEC);
+	say(k->client, "set a 0 0 1\r\n1\r\n");
+	hear(k->client, "STORED\r\n");
+	set_failed(k, true);
+	say(k->client, "set a 0 0 1\r\n2\r\n");
+	hear(k->client, REFUSED);
+	say(k->client, "set a 0 0 1 noreply\r\n2\r\nget a\r\n");
+	hear(k->client, "VALUE a 0 1\r\n1\r\nEND\r\n");
+	say(k->client, "gat 0 a\r\nmg a T0 v\r\nmg none N30\r\nflush_all\r\n"
+		       "incr a 1\r\ndelete a\r\ntouch a 1\r\nms a 1\r\n2\r\n");
+	for (int i = 0; i < 8; i++) {
+		hear(k->client, REFUSED);
+	}
+	say(k->client, "mg a v\r\n");
+	hear(k->client, "VA 1\r\n1\r\n");
+	set_failed(k, false);
+	say(k->client, "set a 0 0 1\r\n3\r\nget a\r\n");
+	hear(k->client, "STORED\r\nVALUE a 0 1\r\n3\r\nEND\r\n");
+	stop(k);
+}
+
+/* A value that is half there when the journal fails is refused at its end. */
+static void test_read_only_while_receiving(void **state)
+{
+	struct kept *k = *state;
+	int other;
+
+	start(k, SYNC_EVERYSEC);
+	other = node_fixture_connect(&k->node, 0);
+	say(k->client, "set a 0 0 4\r\n12");
+	/* Another client's answer says that the half has been seen... */
+	say(other, "mn\r\n");
+	hear(other, "MN\r\n");
+	close(other);
+	set_failed(k, true);
+	say(k->client, "34\r\nget a\r\n");
+	hear(k->client, REFUSED "END\r\n");
+	set_failed(k, false);
+	stop(k);
+}
+
+/* A reply that waits when the journal fails is never sent (K2). */
+static void test_failure_ends_who_waits(void **state)
+{
+	struct kept *k = *state;
+	struct node *n;
+
+	settings_init(&k->node.settings);
+	k->node.settings.threads = 1;
+	node_fixture_start(&k->node);
+	n = k->node.node;
+	gate_move(&n->gate, 0);
+	k->client = node_fixture_connect(&k->node, 0);
+	say(k->client, "set a 0 0 1\r\n1\r\n");
+	while (store_lsn(n->store) == 0) {
+	}
+	set_failed(k, true);
+	keeping_committed(n, 0); /* wakes who waits */
+	hear_end(k->client);
+	stop(k);
+}
+
+/* A record that is not published stops the journal; so the window fills. */
+static void test_full_log_makes_writers_wait(void **state)
+{
+	struct kept *k = *state;
+	struct record form = { .kind = RECORD_FLUSH_AT };
+	struct log_slot slot;
+	char value[100001];
+	int reader;
+
+	start(k, SYNC_EVERYSEC);
+	reader = node_fixture_connect(&k->node, 0);
+	assert_true(log_reserve(k->node.node->keeping.log, &form, &slot));
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	while (!log_is_full(k->node.node->keeping.log)) {
+		say(k->client, "set a 0 0 100000\r\n");
+		say(k->client, value);
+		say(k->client, "\r\n");
+		hear(k->client, "STORED\r\n");
+	}
+	say(k->client, "set b 0 0 1\r\n1\r\nget b\r\n");
+	for (int i = 0; i < 100; i++) {
+		say(reader, "get b\r\n");
+		hear(reader, "END\r\n");
+	}
+	hear_nothing_yet(k->client);
+	log_publish(k->node.node->keeping.log, &slot, &form);
+	keeping_ring(k->node.node);
+	hear(k->client, "STORED\r\nVALUE b 0 1\r\n1\r\nEND\r\n");
+	close(reader);
+	stop(k);
+}
+
+static void test_a_second_node_is_refused(void **state)
+{
+	struct kept *k = *state;
+	char why[NODE_WHY_SIZE] = "";
+
+	start(k, SYNC_EVERYSEC);
+	assert_null(node_new(&k->node.settings, why));
+	assert_non_null(strstr(why, k->dir));
+	assert_non_null(strstr(why, "another process"));
+	stop(k);
+}
+
+#define KEEPING_TEST(test)                                                     \
+	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		KEEPING_TEST(test_is_there_after_a_restart),
+		KEEPING_TEST(test_read_only),
+		KEEPING_TEST(test_read_only_while_receiving),
+		KEEPING_TEST(test_failure_ends_who_waits),
+		KEEPING_TEST(test_full_log_makes_writers_wait),
+		KEEPING_TEST(test_a_second_node_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
