@@ -216,7 +216,8 @@ static bool check_first(struct recoverer *r)
 	uint64_t base = base_lsn(r);
 
 	if (r->begin == r->end) {
-		if (r->out->clean || r->d->journal_count > 0) {
+		if (r->out->clean || r->d->journal_count > 0 ||
+		    r->config->to_lsn <= base) {
 			return true;
 		}
 		return fail(r, "there is no journal, and no snapshot of a "
