@@ -17,18 +17,24 @@ static int read_identity(struct inspection *i, struct dir *dir)
 	char bytes[HEADER_SIZE];
 	struct file_header h;
 	int file = dir_open(dir, NAME_IDENTITY, FILE_READ);
+	char more;
 	long got;
+	long extra = 0;
 
 	if (file < 0) {
 		return file == -ENOENT ? 0 : file;
 	}
 	got = dir_read(dir, file, bytes, HEADER_SIZE, 0);
-	dir_close(dir, file);
-	if (got < 0) {
-		return (int)got;
+	if (got == HEADER_SIZE) {
+		extra = dir_read(dir, file, &more, 1, HEADER_SIZE);
 	}
-	i->damage = got < HEADER_SIZE ? "it is shorter than a header" :
-					header_read(bytes, FILE_IDENTITY, &h);
+	dir_close(dir, file);
+	if (got < 0 || extra < 0) {
+		return (int)(got < 0 ? got : extra);
+	}
+	i->damage = got < HEADER_SIZE || extra > 0 ?
+			    "it has not the size that it was made with" :
+			    header_read(bytes, FILE_IDENTITY, &h);
 	if (i->damage == NULL) {
 		i->is_datadir = true;
 		i->has_identity = true;

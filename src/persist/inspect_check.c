@@ -63,6 +63,9 @@ static void check_identity(struct checker *c)
 	} else if (c->in.is_datadir) {
 		line(c, NAME_IDENTITY, "good", "data directory %016" PRIx64,
 		     c->in.identity);
+	} else {
+		fprintf(c->out, "an archive: there is no file \"%s\"\n",
+			NAME_IDENTITY);
 	}
 }
 
@@ -123,7 +126,6 @@ static void tell_journal(struct checker *c, const char *name, const char *state,
 		first = first != 0 ? first : r.lsn;
 		time = r.time > time ? r.time : time;
 	}
-	see_time(c, time);
 	if (first == 0) {
 		line(c, name, state, "no records, %zu bytes, begun %s%s%s",
 		     f->size, when_local(when[0], f->header.time),
@@ -131,6 +133,7 @@ static void tell_journal(struct checker *c, const char *name, const char *state,
 		     f->torn ? inspect_without_name(f->problem, name) : "");
 		return;
 	}
+	see_time(c, time);
 	line(c, name, state,
 	     "LSN %" PRIu64 " to %" PRIu64 ", %" PRIu64
 	     " records, %zu bytes, %s to %s%s%s",
@@ -164,7 +167,7 @@ static void check_journal(struct checker *c, const struct journal_link *link)
 	if (state == JOURNAL_DAMAGED || state == JOURNAL_ERROR) {
 		c->damaged++;
 		line(c, name, state == JOURNAL_DAMAGED ? "DAMAGED" : "UNREAD",
-		     "%s", f.problem);
+		     "%s", inspect_without_name(f.problem, name));
 	} else if (inspect_is_foreign(&c->in, &f.header)) {
 		c->damaged++;
 		line(c, name, "FOREIGN", "of data directory %016" PRIx64,
@@ -234,6 +237,21 @@ static void check_start(struct checker *c)
 	}
 }
 
+/* Without a snapshot everything hangs on the first journal. */
+static void check_beginning(struct checker *c)
+{
+	for (size_t i = 0; i < c->in.files.journal_count; i++) {
+		const struct journal_link *link = &c->in.links[i];
+
+		if (link->problem[0] == '\0' && link->counts) {
+			if (link->header.lsn_before != 0) {
+				hole(c, 1, link->header.lsn_before);
+			}
+			return;
+		}
+	}
+}
+
 static void check_together(struct checker *c)
 {
 	struct datadir *d = &c->in.files;
@@ -241,14 +259,21 @@ static void check_together(struct checker *c)
 	if (d->journal_count + d->snapshot_count == 0) {
 		c->damaged++;
 		fprintf(c->out, "MISSING: the directory has lost its files\n");
-		return;
-	}
-	if (c->in.is_datadir || c->snapshot_lsn != 0) {
+	} else if (c->snapshot_lsn != 0) {
 		check_start(c);
-	} else {
-		fprintf(c->out, "there is no snapshot: the journals alone lead "
-				"nowhere\n");
+	} else if (c->in.is_datadir) {
+		check_beginning(c);
 	}
+}
+
+/* As recovery judges: who begins a journal has started after that stop. */
+static bool was_clean(const struct checker *c)
+{
+	const struct datadir *d = &c->in.files;
+
+	return c->in.is_datadir && c->snapshot_clean &&
+	       (d->journal_count == 0 ||
+		d->journals[d->journal_count - 1] <= c->snapshot_lsn);
 }
 
 static void sum(struct checker *c)
@@ -257,19 +282,22 @@ static void sum(struct checker *c)
 	uint64_t last = c->last_lsn > c->snapshot_lsn ? c->last_lsn :
 							c->snapshot_lsn;
 
-	fprintf(c->out,
-		"%" PRIu64 " files, %" PRIu64
-		" bytes; the newest snapshot has %" PRIu64
-		" records, the journals %" PRIu64 "\n",
-		c->files, c->bytes, c->items, c->records);
-	fprintf(c->out, "the last change is LSN %" PRIu64 ", of %s\n", last,
-		when_local(when, c->time));
+	fprintf(c->out, "%" PRIu64 " file%s, %" PRIu64 " bytes; ", c->files,
+		c->files == 1 ? "" : "s", c->bytes);
+	if (c->snapshot_lsn != 0) {
+		fprintf(c->out, "the newest snapshot has %" PRIu64 " records",
+			c->items);
+	} else {
+		fprintf(c->out, "there is no snapshot");
+	}
+	fprintf(c->out, ", the journals have %" PRIu64 "\n", c->records);
+	if (last != 0) {
+		fprintf(c->out, "the last change is LSN %" PRIu64 ", of %s\n",
+			last, when_local(when, c->time));
+	}
 	if (c->damaged == 0) {
 		fprintf(c->out, "nothing is damaged%s\n",
-			c->in.is_datadir && c->snapshot_clean &&
-					last == c->snapshot_lsn ?
-				"; the last stop was clean" :
-				"");
+			was_clean(c) ? "; the last stop was clean" : "");
 	} else {
 		fprintf(c->out, "%d damaged or missing\n", c->damaged);
 	}
