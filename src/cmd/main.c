@@ -18,10 +18,9 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-	{ "server", server_main },
-	{ "bench", bench_main },
-	{ "check", check_main },
-	{ "dump", dump_main },
+	{ "server", server_main },   { "bench", bench_main },
+	{ "check", check_main },     { "dump", dump_main },
+	{ "restore", restore_main },
 };
 
 enum { SUBCOMMANDS = sizeof(subcommands) / sizeof(subcommands[0]) };
