@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/rand.h"
 #include "cmd/options.h"
+#include "persist/keeper.h"
 
 enum expect { NUMBER, REAL, TEXT, NOTHING };
 
@@ -35,6 +36,7 @@ struct row {
 #define SETS_TEXT(f, t) .expect = TEXT, FIELD(f), .text = (t)
 #define SETS_NOTHING .expect = NOTHING
 #define WORD "-o", "--extended"
+#define KEPT " --data-dir /d"
 
 static const struct row rows[] = {
 	{ "-p", "--port", "11222", SETS(tcp_port, 11222) },
@@ -65,6 +67,21 @@ static const struct row rows[] = {
 	{ "-C", "--disable-cas", "", SETS(use_cas, false) },
 	{ "-L", "--enable-largepages", "", SETS(huge_pages, true) },
 	{ "-k", "--lock-memory", "", SETS(lock_memory, true) },
+	{ "", "--data-dir", "/d", SETS_TEXT(data_dir, "/d") },
+	{ "", "--fsync", "always" KEPT, SETS(sync, SYNC_ALWAYS) },
+	{ "", "--fsync", "everysec" KEPT, SETS(sync, SYNC_EVERYSEC) },
+	{ "", "--fsync", "never" KEPT, SETS(sync, SYNC_NEVER) },
+	{ "", "--archive-dir", "/a" KEPT, SETS_TEXT(archive_dir, "/a") },
+	{ "", "--journal-size", "64k" KEPT, SETS(journal_file_bytes, 65536) },
+	{ "", "--journal-size", "256m" KEPT,
+	  SETS(journal_file_bytes, 256 * MIB) },
+	{ "", "--snapshot-size", "1g" KEPT, SETS(snapshot_bytes, GIB) },
+	{ "", "--snapshot-interval", "60" KEPT, SETS(snapshot_every_s, 60) },
+	{ "", "--log-window", "2m" KEPT, SETS(log_window, 2 * MIB) },
+	{ "-e", "--memory-file", "/e", SETS_TEXT(data_dir, "/e") },
+	{ "-e", "--memory-file", "/e", SETS(memory_file, true) },
+	{ "-e", "--memory-file", "/e", SETS(sync, SYNC_NEVER) },
+	{ "-e", "--memory-file", "/e --fsync always", SETS(sync, SYNC_ALWAYS) },
 	{ "-F", "--disable-flush-all", "", SETS(flush_enabled, false) },
 	{ "-X", "--disable-dumping", "", SETS(dump_enabled, false) },
 	{ "-W", "--disable-watch", "", SETS(watch_enabled, false) },
@@ -392,6 +409,27 @@ static void test_listen_is_joined(void **state)
 	parse_good(&o, &a, "-l 127.0.0.1 -p -1");
 	assert_int_equal(o.addresses.items[0].port, 0);
 	options_release(&o);
+}
+
+static uint64_t log_window_of(const char *given)
+{
+	struct arguments a;
+	struct options o;
+	uint64_t window;
+
+	parse_good(&o, &a, given);
+	window = o.settings.log_window;
+	options_release(&o);
+	return window;
+}
+
+static void test_log_window_follows_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(log_window_of("--data-dir /d -m 8"), 4 * MIB);
+	assert_int_equal(log_window_of("--data-dir /d -m 256"), 16 * MIB);
+	assert_int_equal(log_window_of("--data-dir /d -m 64g"), 64 * MIB);
+	assert_int_equal(log_window_of("--data-dir /d --log-window 1m"), MIB);
 }
 
 static void test_idle_options_are_named_once(void **state)
@@ -733,6 +771,7 @@ int main(void)
 		cmocka_unit_test(test_no_modern),
 		cmocka_unit_test(test_udp_port_alone_is_the_tcp_port),
 		cmocka_unit_test(test_listen_is_joined),
+		cmocka_unit_test(test_log_window_follows_memory),
 		cmocka_unit_test(test_idle_options_are_named_once),
 		cmocka_unit_test(test_actions),
 		cmocka_unit_test(test_refusals),
