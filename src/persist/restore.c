@@ -283,9 +283,9 @@ static void tell_plan(const struct restore *r)
 	} else {
 		fprintf(out, "from the beginning: no snapshot is needed\n");
 	}
-	fprintf(out, "and %llu journals: up to LSN %llu, of %s\n",
-		(unsigned long long)p->journals, (unsigned long long)p->point,
-		when_local(local, p->point_time));
+	fprintf(out, "and %llu journal%s: up to LSN %llu, of %s\n",
+		(unsigned long long)p->journals, p->journals == 1 ? "" : "s",
+		(unsigned long long)p->point, when_local(local, p->point_time));
 	if (p->next_lsn != 0) {
 		const char *kind = record_kind_name(p->next_kind);
 
@@ -294,9 +294,10 @@ static void tell_plan(const struct restore *r)
 			kind != NULL ? kind : "?",
 			when_local(local, p->next_time));
 	} else if (r->config->to_time != UINT32_MAX) {
-		fprintf(out, "nothing is known of what followed: if the server "
-			     "went on, name its data directory\n"
-			     "with --archive too\n");
+		fprintf(out,
+			"attention: nothing is known of what followed; if the "
+			"server went on, name its\n"
+			"data directory with --archive too\n");
 	}
 }
 
