@@ -97,8 +97,10 @@ static void show_writing(struct restore *r, const struct snapshot_writer *w)
 
 	if (r->config->progress) {
 		snapshot_progress(w, &p);
-		fprintf(r->config->out, "\rwriting: %llu items, %.0f %% ",
-			(unsigned long long)p.items, p.done * 100);
+		fprintf(r->config->out,
+			"\rwriting: %llu items, %llu MiB, %.0f %% ",
+			(unsigned long long)p.items,
+			(unsigned long long)(p.file_bytes / MIB), p.done * 100);
 		fflush(r->config->out);
 	}
 }
@@ -329,11 +331,14 @@ static void tell_result(const struct restore *r)
 bool restore_directory(const struct restore_config *c, char *problem)
 {
 	struct restore r = { .config = c, .problem = problem };
+	struct restore_goal goal = { .to_lsn = c->to_lsn,
+				     .to_time = c->to_time,
+				     .progress = c->progress,
+				     .out = c->out };
 
 	if (!shelf_open(&r.shelf, c->from, c->from_count, problem) ||
 	    !is_empty(&r) ||
-	    !restore_plan_make(&r.plan, &r.shelf, c->to_lsn, c->to_time, c->out,
-			       problem)) {
+	    !restore_plan_make(&r.plan, &r.shelf, &goal, problem)) {
 		goto out;
 	}
 	tell_plan(&r);

@@ -16,6 +16,7 @@
 struct walk {
 	struct shelf *shelf;
 	struct restore_plan *plan;
+	const struct restore_goal *goal;
 	uint64_t to_lsn;
 	uint32_t to_time;
 	struct journal_link *links;
@@ -32,6 +33,26 @@ struct walk {
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+/* Takes the line of progress away, or replaces it. */
+static void show_text(struct walk *w, const char *text)
+{
+	if (w->goal->progress) {
+		fprintf(w->goal->out, "\r%-40s\r%s", "", text);
+		fflush(w->goal->out);
+	}
+}
+
+/* Which file is being read. */
+static void show(struct walk *w, enum file_kind kind, uint64_t lsn)
+{
+	char name[FILE_NAME_SIZE];
+	char text[FILE_NAME_SIZE + 16];
+
+	file_name(name, kind, lsn);
+	snprintf(text, sizeof(text), "reading %s", name);
+	show_text(w, text);
 }
 
 /* How far one can go instead. */
@@ -121,9 +142,12 @@ static void walk_records(struct walk *w, const struct journal_file *f)
 static bool walk_file(struct walk *w, const struct journal_link *link)
 {
 	struct journal_file f;
-	enum journal_check state = journal_file_open(&f, &w->shelf->dir, link);
-	bool ok = state == JOURNAL_GOOD || state == JOURNAL_TORN;
+	enum journal_check state;
+	bool ok;
 
+	show(w, FILE_JOURNAL, link->lsn);
+	state = journal_file_open(&f, &w->shelf->dir, link);
+	ok = state == JOURNAL_GOOD || state == JOURNAL_TORN;
 	walk_records(w, &f);
 	if (w->reach >= w->to_lsn) {
 		w->arrived = true;
@@ -220,22 +244,40 @@ static enum verdict try_from(struct walk *w, uint64_t lsn, uint64_t lsn_end,
 	return SERVES;
 }
 
+/* By what its header and its end say; what is damaged is not beyond. */
+static bool is_beyond(struct walk *w, const struct shelf_file *file)
+{
+	struct snapshot_file f;
+	bool beyond = false;
+
+	if (file->damage == NULL &&
+	    (file->lsn > w->to_lsn || file->header.time > w->to_time)) {
+		return true;
+	}
+	if (snapshot_open(&f, &w->shelf->dir, file->lsn)) {
+		beyond = f.lsn_end > w->to_lsn || f.time > w->to_time;
+	}
+	snapshot_close(&f);
+	return beyond;
+}
+
 /* Of one snapshot, from what it says itself to where it leads. */
-static enum verdict try_snapshot(struct walk *w, const struct shelf_file *file,
-				 FILE *out)
+static enum verdict try_snapshot(struct walk *w, const struct shelf_file *file)
 {
 	struct snapshot_file f;
 	enum verdict v = TOO_YOUNG;
 
-	if (file->lsn > w->to_lsn) {
+	if (is_beyond(w, file)) {
 		return TOO_YOUNG;
 	}
+	show(w, FILE_SNAPSHOT, file->lsn);
 	if (!inspect_snapshot(&f, &w->shelf->dir, file->lsn)) {
-		fprintf(out,
+		show_text(w, "");
+		fprintf(w->goal->out,
 			"snapshot-%016llx is passed over, an older one is "
 			"looked for: %s\n",
 			(unsigned long long)file->lsn, f.problem);
-	} else if (f.lsn_end <= w->to_lsn && f.time <= w->to_time) {
+	} else {
 		w->plan->snapshot_items = f.records;
 		w->plan->snapshot_raw_bytes = f.raw_bytes;
 		w->plan->snapshot_time = f.time;
@@ -310,14 +352,14 @@ static enum verdict try_nothing(struct walk *w)
 	return FAILED;
 }
 
-static enum verdict choose(struct walk *w, FILE *out)
+static enum verdict choose(struct walk *w)
 {
 	const struct shelf *s = w->shelf;
 	enum verdict v = TOO_YOUNG;
 
 	for (size_t i = s->file_count; i-- > 0 && v == TOO_YOUNG;) {
 		if (s->files[i].kind == FILE_SNAPSHOT) {
-			v = try_snapshot(w, &s->files[i], out);
+			v = try_snapshot(w, &s->files[i]);
 		}
 	}
 	return v == TOO_YOUNG ? try_nothing(w) : v;
@@ -341,13 +383,14 @@ static void hide_the_rest(const struct walk *w)
 	}
 }
 
-bool restore_plan_make(struct restore_plan *p, struct shelf *s, uint64_t to_lsn,
-		       uint32_t to_time, FILE *out, char *problem)
+bool restore_plan_make(struct restore_plan *p, struct shelf *s,
+		       const struct restore_goal *goal, char *problem)
 {
 	struct walk w = { .shelf = s,
 			  .plan = p,
-			  .to_lsn = to_lsn,
-			  .to_time = to_time,
+			  .goal = goal,
+			  .to_lsn = goal->to_lsn,
+			  .to_time = goal->to_time,
 			  .problem = problem };
 	struct datadir d = { .dir = NULL };
 	bool ok = false;
@@ -363,11 +406,12 @@ bool restore_plan_make(struct restore_plan *p, struct shelf *s, uint64_t to_lsn,
 		goto out;
 	}
 	journal_line(&s->dir, d.journals, d.journal_count, w.links);
-	ok = choose(&w, out) == SERVES;
+	ok = choose(&w) == SERVES;
 	if (ok) {
 		hide_the_rest(&w);
 	}
 out:
+	show_text(&w, "");
 	free(w.links);
 	datadir_close(&d);
 	return ok;

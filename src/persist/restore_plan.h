@@ -38,12 +38,19 @@ struct restore_plan {
 	uint8_t next_kind;
 };
 
+struct restore_goal {
+	uint64_t to_lsn;  /* UINT64_MAX: not by LSN */
+	uint32_t to_time; /* UINT32_MAX: not by time */
+	bool progress;    /* show which file is read: `out` is a terminal */
+	FILE *out;        /* what was passed over on the way is told there */
+};
+
 /*
  * Finds it, and hides what is not needed in the shelf, so that recover() of
- * the shelf up to `point` gives that point.  What was passed over on the way
- * is told to `out`.  False: `problem`, of PROBLEM_SIZE.
+ * the shelf up to `point` gives that point.  False: `problem`, of
+ * PROBLEM_SIZE.
  */
-bool restore_plan_make(struct restore_plan *p, struct shelf *s, uint64_t to_lsn,
-		       uint32_t to_time, FILE *out, char *problem);
+bool restore_plan_make(struct restore_plan *p, struct shelf *s,
+		       const struct restore_goal *goal, char *problem);
 
 #endif

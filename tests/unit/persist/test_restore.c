@@ -589,6 +589,40 @@ static void test_flush_that_is_pending(void **state)
 	life_free(l);
 }
 
+/* On a terminal a line tells what is being done, and goes away again. */
+static void test_progress(void **state)
+{
+	struct life *l = life_new(4000);
+	struct dir *from[] = { memdir_dir(l->data) };
+	struct memdir *into = memdir_new();
+	struct restore_config c = { .from = from,
+				    .from_count = 1,
+				    .into = memdir_dir(into),
+				    .to_time = UINT32_MAX,
+				    .progress = true };
+	char problem[PROBLEM_SIZE];
+	char *text = NULL;
+	size_t size;
+
+	(void)state;
+	changes(l, 20);
+	life_snapshot(l, false, NULL);
+	changes(l, 20);
+	c.to_lsn = log_lsn(l->log);
+	life_crash(l);
+	c.out = open_memstream(&text, &size);
+	assert_true(restore_directory(&c, problem));
+	fclose(c.out);
+	says(text, "\rreading snapshot-");
+	says(text, "\rreading journal-");
+	says(text, "\rwriting: ");
+	says(text, " \rfrom snapshot-");
+	says(text, " \rrestored: ");
+	free(text);
+	memdir_free(into);
+	life_free(l);
+}
+
 static void test_not_empty(void **state)
 {
 	struct life *l = life_new(4000);
@@ -723,6 +757,7 @@ int main(void)
 		cmocka_unit_test(test_snapshot_without_its_journals),
 		cmocka_unit_test(test_failed_sync),
 		cmocka_unit_test(test_flush_that_is_pending),
+		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_not_empty),
 		cmocka_unit_test(test_each_failure),
 		cmocka_unit_test(test_each_crash),
