@@ -184,6 +184,52 @@ static void test_marks(void **state)
 	fixture_end(&f);
 }
 
+/* The example of docs/formats/files.md, but for the header of a release. */
+static void test_example(void **state)
+{
+	static const unsigned char expected[] = {
+		0x20, 0x00, 0x00, 0x00, 0x2a, 0xbe, 0x81, 0x2d, 0x01, 0x00,
+		0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xe8, 0x03, 0x00, 0x00,
+		0x01, 0x05, 0x00, 0x00, 0x61, 0x70, 0x70, 0x6c, 0x65, 0x72,
+		0x65, 0x64, 0x20, 0x00, 0x00, 0x00, 0x26, 0xe1, 0xa8, 0x1b,
+		0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xe8, 0x03,
+		0x00, 0x00, 0x06, 0x00, 0x00, 0x10, 0xdf, 0x5a, 0x79, 0xed,
+		0xa4, 0x5f, 0x70, 0x20, 0x20, 0x00, 0x00, 0x00, 0xb0, 0x61,
+		0xfe, 0xec, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+		0xe8, 0x03, 0x00, 0x00, 0x02, 0x05, 0x00, 0x60, 0x61, 0x70,
+		0x70, 0x6c, 0x65, 0x00, 0x00, 0x00,
+	};
+	static const struct record changes[] = {
+		{ .kind = RECORD_ITEM,
+		  .key = "apple",
+		  .key_len = 5,
+		  .value = "red",
+		  .value_len = 3,
+		  .time = FIXTURE_NOW },
+		{ .kind = RECORD_REMOVE,
+		  .key = "apple",
+		  .key_len = 5,
+		  .time = FIXTURE_NOW },
+	};
+	struct journal_fixture f;
+	struct log_slot slot;
+	const char *bytes;
+	size_t size;
+
+	(void)state;
+	fixture_begin(&f);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(log_reserve(f.log, &changes[i], &slot));
+		log_publish(f.log, &slot, &changes[i]);
+		assert_int_equal(fixture_write_all(&f), 0);
+		assert_int_equal(journal_sync(&f.journal), 0);
+	}
+	bytes = memdir_content(f.m, FIRST, &size);
+	assert_int_equal(size, HEADER_SIZE + sizeof(expected));
+	assert_memory_equal(bytes + HEADER_SIZE, expected, sizeof(expected));
+	fixture_end(&f);
+}
+
 static void test_short_writes(void **state)
 {
 	struct journal_fixture f;
@@ -653,6 +699,7 @@ int main(void)
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_rotation),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_short_writes),
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_rotation_fails),
