@@ -25,7 +25,7 @@ help:
 	@echo 'make format   lay the C files out as .clang-format says'
 	@echo 'make speed    count instructions (ACCEPT=1: as the new baseline)'
 	@echo 'make bench    figures beside its peers, into bench/RESULTS.md, in'
-	@echo '              about 25 minutes; PARTS="g1 g5": only these parts'
+	@echo '              about 35 minutes; PARTS="g1 g5": only these parts'
 	@echo 'make soak     mixed load for SOAK_SECONDS ($(SOAK_SECONDS))'
 	@echo 'make storm    connection storm for STORM_SECONDS ($(STORM_SECONDS))'
 	@echo 'make churn    small connections, CHURN_CONNECTS ($(CHURN_CONNECTS))'

@@ -95,7 +95,7 @@ class RedisLoad:
     def __init__(self, bench):
         self.bench = bench
 
-    def populate(self, server, keys):
+    def populate(self, server, keys, seconds=120):
         """Sets all of redis-benchmark's own keys."""
         value = "x" * VALUE_BYTES
         process = subprocess.Popen(
@@ -103,7 +103,7 @@ class RedisLoad:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         rows = (f"SET key:{n:012d} {value}\n" for n in range(keys))
         process.stdin.writelines(rows)
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=seconds)
         if f"errors: 0, replies: {keys}" not in out:
             raise Failure(f"redis-cli --pipe: {out}")
 

@@ -43,18 +43,30 @@ class Server:
     def __exit__(self, kind, value, trace):
         self.stop(complain=kind is None)
 
-    def start(self):
+    def start(self, ready_s=READY_S):
+        self.launch()
+        try:
+            self.wait_ready(ready_s)
+        except BaseException:
+            self.stop(complain=False)
+            raise
+        return self
+
+    def launch(self):
+        """Starts the process, and does not wait for it."""
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, cwd="/")
         self.pid = self.process.pid
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.stop(complain=False)
-            raise
-        return self
+
+    def kill(self):
+        """Ends it as a crash would; it must have been alive."""
+        alive = self.process.poll() is None
+        self.process.kill()
+        self.process.wait()
+        if not alive:
+            raise Failure(f"{self.name} had ended: {self.said()}")
 
     def stop(self, complain=True):
         alive = self.process.poll() is None
@@ -78,8 +90,8 @@ class Server:
         """Whether it answers; raises OSError if there is no connection."""
         return int(self.stats()["pid"]) == self.pid
 
-    def wait_ready(self):
-        deadline = time.monotonic() + READY_S
+    def wait_ready(self, ready_s):
+        deadline = time.monotonic() + ready_s
         while True:
             try:
                 if not self.ready():
@@ -133,7 +145,10 @@ class Redis(Server):
     """redis-server, which speaks its own protocol."""
 
     def ready(self):
-        return self.ask(b"PING\r\n", b"\r\n") == b"+PONG\r\n"
+        reply = self.ask(b"PING\r\n", b"\r\n")
+        if reply.startswith(b"-LOADING"):
+            raise OSError("not yet")
+        return reply == b"+PONG\r\n"
 
     def info(self, section):
         data = self.ask(f"INFO {section}\r\nPING\r\n".encode(), b"+PONG\r\n")
@@ -196,12 +211,15 @@ class Makers:
             self.binary["floor"], str(real.port), str(lines)], None, "0",
             self.folder))
 
-    def redis(self, memory_mb):
+    def redis(self, memory_mb, cpus="0", extra=None):
+        """redis-server; without `extra` nothing is kept."""
         port = free_port()
+        extra = extra or ["--save", "", "--appendonly", "no", "--dir",
+                          self.folder]
         return self.made(Redis("redis", [
             "redis-server", "--bind", "127.0.0.1", "--port", str(port),
-            "--save", "", "--appendonly", "no", "--maxmemory",
-            f"{memory_mb}mb", "--dir", self.folder], port, "0", self.folder))
+            "--maxmemory", f"{memory_mb}mb", *extra], port, cpus,
+            self.folder))
 
     def yrmcds(self, memory_mb):
         port = free_port()
