@@ -214,16 +214,23 @@ static int settle(struct server *sv)
 
 static int make_node(struct server *sv)
 {
-	struct sockets *sockets = &sv->sockets;
 	char why[NODE_WHY_SIZE];
 
 	sv->node = node_new(&sv->options.settings, why);
 	if (sv->node == NULL) {
 		return complain(EX_OSERR, "cannot start: %s", why);
 	}
-	if (!sockets_listen(sockets, sv->options.settings.backlog)) {
-		return complain(EX_OSERR, "%s", sockets->why);
+	if (!sockets_listen(&sv->sockets, sv->options.settings.backlog)) {
+		return complain(EX_OSERR, "%s", sv->sockets.why);
 	}
+	return write_port_file(sv);
+}
+
+/* The sockets are the node's from here on. */
+static int hand_over(struct server *sv)
+{
+	struct sockets *sockets = &sv->sockets;
+
 	for (int i = 0; i < sockets->count; i++) {
 		int fd = sockets->fds[i];
 
@@ -291,7 +298,7 @@ static int serve(struct server *sv)
 	if (status != EX_OK) {
 		return status;
 	}
-	status = write_port_file(sv);
+	status = hand_over(sv);
 	if (status != EX_OK) {
 		return status;
 	}
