@@ -159,6 +159,53 @@ static void test_failure_ends_who_waits(void **state)
 	stop(k);
 }
 
+/*
+ * With --fsync=always whatever shows or denies a change waits until that is
+ * durable: here nothing becomes so, because a record in front of it is not
+ * published.  What has to do with no key does not wait.
+ */
+static void test_what_waits_for_the_journal(void **state)
+{
+	static const char *const waits[] = {
+		"set k 0 0 1\r\n2\r\n", "get k\r\n",     "delete none\r\n",
+		"get none\r\n",         "touch k 0\r\n", "incr none 1\r\n",
+		"mg none\r\n",          "flush_all\r\n",
+	};
+	static const char *const replies[] = {
+		"STORED\r\n",    "VALUE k 0 1\r\n2\r\nEND\r\n",
+		"NOT_FOUND\r\n", "END\r\n",
+		"TOUCHED\r\n",   "NOT_FOUND\r\n",
+		"EN\r\n",        "OK\r\n",
+	};
+	enum { N = sizeof(waits) / sizeof(waits[0]) };
+	struct kept *k = *state;
+	struct record form = { .kind = RECORD_FLUSH_AT };
+	struct log_slot slot;
+	int clients[N];
+
+	start(k, SYNC_ALWAYS);
+	say(k->client, "set k 0 0 1\r\n1\r\n");
+	hear(k->client, "STORED\r\n");
+	assert_true(log_reserve(k->node.node->keeping.log, &form, &slot));
+	for (int i = 0; i < N; i++) {
+		clients[i] = node_fixture_connect(&k->node, 0);
+		say(clients[i], waits[i]);
+		/* It has been executed when this one is answered. */
+		say(k->client, "mn\r\n");
+		hear(k->client, "MN\r\n");
+	}
+	for (int i = 0; i < N; i++) {
+		hear_nothing_yet(clients[i]);
+	}
+	log_publish(k->node.node->keeping.log, &slot, &form);
+	keeping_ring(k->node.node);
+	for (int i = 0; i < N; i++) {
+		hear(clients[i], replies[i]);
+		close(clients[i]);
+	}
+	stop(k);
+}
+
 /* A record that is not published stops the journal; so the window fills. */
 static void test_full_log_makes_writers_wait(void **state)
 {
@@ -214,6 +261,7 @@ int main(void)
 		KEEPING_TEST(test_read_only),
 		KEEPING_TEST(test_read_only_while_receiving),
 		KEEPING_TEST(test_failure_ends_who_waits),
+		KEEPING_TEST(test_what_waits_for_the_journal),
 		KEEPING_TEST(test_full_log_makes_writers_wait),
 		KEEPING_TEST(test_a_second_node_is_refused),
 	};
