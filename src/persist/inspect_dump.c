@@ -194,12 +194,12 @@ static void dump_journal(struct dumper *d, const struct journal_link *link)
 			 f.records, when_local(when, f.header.time),
 			 link->counts ? "" : ", given up");
 		tell(d, FILE_JOURNAL, link->lsn, text);
-		while (journal_file_next(&f, &at, &r)) {
-			show(d, &r);
-		}
-		if (state == JOURNAL_TORN) {
-			tell(d, FILE_JOURNAL, link->lsn, f.problem);
-		}
+	}
+	while (journal_file_next(&f, &at, &r)) {
+		show(d, &r);
+	}
+	if (state == JOURNAL_TORN) {
+		tell(d, FILE_JOURNAL, link->lsn, f.problem);
 	}
 	journal_file_close(&f);
 }

@@ -33,8 +33,8 @@ struct dump_config {
 
 /*
  * Prints every record readably, one to a line, snapshots first, and a line
- * that begins with '#' for each file.  What is damaged is told in such a line
- * and left out.  The number of damaged files; -1: as above.
+ * that begins with '#' for each file.  Damage is told in such a line; of a
+ * journal what lies before it is shown.  The number of damaged files; -1: as above.
  */
 int dump_directory(struct dir *dir, const struct dump_config *c, char *problem);
 

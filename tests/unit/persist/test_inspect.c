@@ -365,6 +365,7 @@ static void test_dump_files(void **state)
 	struct datadir d;
 	size_t size;
 	char name[FILE_NAME_SIZE];
+	const char *after;
 
 	(void)state;
 	fill(l, 30);
@@ -393,6 +394,8 @@ static void test_dump_files(void **state)
 	assert_int_equal(r.damaged, 1);
 	assert_int_equal(count(r.text, ": DAMAGED: "), 1);
 	assert_true(count(r.text, " item ") > 80);
+	after = strchr(strstr(r.text, ": DAMAGED: "), '\n');
+	assert_int_equal(strtoull(after, NULL, 10), d.journals[1]);
 	free(r.text);
 	datadir_close(&d);
 	life_free(l);
