@@ -129,6 +129,19 @@ static void go_to(const struct recoverer *r, uint64_t lsn)
 	}
 }
 
+/* As many of its items as fit. */
+static void expect_items(struct recoverer *r)
+{
+	struct store *s = r->config->store;
+	uint64_t limit = budget_limit(store_budget(s));
+	double items = (double)r->snapshot.records;
+
+	if (r->snapshot.raw_bytes > limit) {
+		items *= (double)limit / (double)r->snapshot.raw_bytes;
+	}
+	store_expect(s, (uint64_t)items);
+}
+
 static bool load_snapshot(struct recoverer *r)
 {
 	const struct snapshot_file *f = &r->snapshot;
@@ -144,6 +157,7 @@ static bool load_snapshot(struct recoverer *r)
 				     f->header.time - CLOCK_SLACK_S :
 				     0;
 	}
+	expect_items(r);
 	r->out->snapshot_lsn = f->header.lsn;
 	r->out->bytes += f->size;
 	r->out->time = f->time;

@@ -251,6 +251,19 @@ enum store_applied store_apply(struct store_ctx *c, const struct store_key *key,
 	}
 }
 
+void store_expect(struct store *s, uint64_t items)
+{
+	uint64_t count = items / state_shards(s);
+
+	for (uint32_t i = 0; i < state_shards(s); i++) {
+		struct shard *shard = &s->shards[i];
+
+		lock_take(&shard->lock);
+		table_expect(&shard->table, &s->supply, count);
+		lock_give(&shard->lock);
+	}
+}
+
 unsigned store_part(const struct store *s, const struct store_key *key,
 		    unsigned parts)
 {

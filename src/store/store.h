@@ -340,6 +340,12 @@ uint32_t store_flush_pending(struct store *s);
 
 /* ---- replay ------------------------------------------------------------ */
 
+/*
+ * About `items` items are going to be applied: their tables grow now, and not
+ * many times on the way.  A wish only; it is enough if most of them come.
+ */
+void store_expect(struct store *s, uint64_t items);
+
 enum store_applied {
 	APPLY_DONE,
 	APPLY_OLDER, /* what is there is as new, or newer, or a flush is */

@@ -98,6 +98,15 @@ static bool is_crowded(const struct table *t)
 	return (uint64_t)(t->count + 1) * 100 > slots * 94;
 }
 
+void table_expect(struct table *t, struct supply *s, uint64_t count)
+{
+	uint64_t n = count * 100 / 94 / BUCKET_SLOTS + 1;
+
+	if (n > table_nbuckets(t) && n <= UINT32_MAX) {
+		(void)rebuild(t, s, (uint32_t)n);
+	}
+}
+
 uint64_t *table_insert(struct table *t, struct supply *s, uint32_t tag,
 		       uint64_t location)
 {

@@ -152,6 +152,9 @@ static inline uint64_t *probe_next(struct probe *p)
 /* The slot with this tag and location, or NULL. */
 uint64_t *table_find(const struct table *t, uint32_t tag, uint64_t location);
 
+/* Makes room for `count` items at once, if there is memory. */
+void table_expect(struct table *t, struct supply *s, uint64_t count);
+
 /*
  * Adds an item, growing the table when it is time.  NULL: it is full and
  * cannot grow.
