@@ -674,7 +674,8 @@ static enum session_state present_state(const struct session *s)
 	if (s->watcher != NULL) {
 		return SESSION_WATCH;
 	}
-	if (s->queue != NULL) {
+	/* Waiting for room in the log is not being idle either. */
+	if (s->queue != NULL || s->waits_for_log) {
 		return SESSION_SEND;
 	}
 	if (s->pending != NULL) {
