@@ -8,7 +8,9 @@ run in the order of the table, since some leave behind what others need.
 """
 
 import collections
+import os
 import random
+import shutil
 
 from callgrind import CountedServer
 
@@ -149,3 +151,27 @@ def count_evicting(folder):
             raise AssertionError("only %d evictions" % evictions)
         counted.server.stop()
     return {"set-evicting-16": count}
+
+
+def count_kept(folder):
+    """Sets on a server that keeps a journal: the worker's part of it."""
+    counts = {}
+    data = os.path.join(folder, "data")
+    shutil.rmtree(data, ignore_errors=True)
+    os.makedirs(data)
+    flags = ("-m", "64", "--data-dir", data, "--fsync", "never")
+    with CountedServer(flags, folder) as counted:
+        dice = random.Random(2)
+        send(counted, [store(name(b"key", number))
+                       for number in range(KEYS)], 50)
+        for depth in DEPTHS:
+            pairs = [store(name(b"key", dice.randrange(KEYS)))
+                     for _ in range(REQUESTS)]
+            counted.cut()
+            send(counted, pairs, depth)
+            counts["set-kept-%d" % depth] = Count(REQUESTS, counted.cut())
+        if int(counted.conn.stats()["journal_bytes"]) < KEYS * len(VALUE):
+            raise AssertionError("there is no journal")
+        counted.server.stop()
+    shutil.rmtree(data)
+    return counts

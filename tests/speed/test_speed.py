@@ -32,12 +32,14 @@ FOLDER = os.path.join(callgrind.ROOT, "build", "speed")
 TOLERANCE = 0.03
 ACCEPT = os.environ.get("ACCEPT") == "1"
 NAMES = ["%s-%d" % (kind, depth) for kind, _, _ in requestmix.KINDS
-         for depth in requestmix.DEPTHS] + ["get-of-100", "set-evicting-16"]
+         for depth in requestmix.DEPTHS] + ["get-of-100", "set-evicting-16"] + [
+             "set-kept-%d" % depth for depth in requestmix.DEPTHS]
 
 # For each of these, the first costs less than the second, whoever compiled.
 CHEAPER = [(kind + "-16", kind + "-1") for kind in (
     "get-hit", "get-miss", "mg-hit", "set-over", "ms-over")] + [
-    ("get-of-100", "get-hit-16"), ("get-miss-1", "get-hit-1")]
+    ("get-of-100", "get-hit-16"), ("get-miss-1", "get-hit-1"),
+    ("set-over-1", "set-kept-1"), ("set-over-16", "set-kept-16")]
 
 
 def toolchain():
@@ -79,6 +81,7 @@ def measure():
     """{kind: Count}."""
     counts = requestmix.count_with_room(os.path.join(FOLDER, "room"))
     counts.update(requestmix.count_evicting(os.path.join(FOLDER, "full")))
+    counts.update(requestmix.count_kept(os.path.join(FOLDER, "kept")))
     return counts
 
 
