@@ -278,14 +278,14 @@ void session_close(struct session *s, const char *reason)
 
 /* ---- values ------------------------------------------------------------ */
 
-static void value_finish(struct session *s, const struct request *r,
-			 struct reservation *res, const char *tail)
+static inline void value_finish(struct session *s, const struct request *r,
+				struct reservation *res, const char *tail)
 {
 	struct worker *w = s->worker;
 
 	/* Much may have happened while it was received. */
 	w->wrote = w->log != NULL;
-	if (!keeping_commits(w->node)) {
+	if (w->wrote && !keeping_commits(w->node)) {
 		worker_count(w, refused_read_only);
 		store_abort(s->worker->store, res);
 		session_answer(s, r, REPLY_READ_ONLY);

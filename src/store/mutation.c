@@ -54,7 +54,7 @@ static uint64_t *slot_of(const struct store_entry *e)
 	return e->slot;
 }
 
-static unsigned extras_of(const struct store *s, const struct plan *p)
+static inline unsigned extras_of(const struct store *s, const struct plan *p)
 {
 	unsigned extras = EXTRA_NONE;
 
@@ -105,8 +105,10 @@ static bool is_logged(const struct store *s, const struct plan *p)
 	return s->log != NULL && !p->unlogged;
 }
 
-static bool reserve(const struct store_entry *e, const struct plan *p,
-		    struct log_slot *slot)
+/* Not inline, as publish(): without a log nobody pays for the record. */
+static bool __attribute__((noinline))
+reserve(const struct store_entry *e, const struct plan *p,
+	struct log_slot *slot)
 {
 	struct record r = record_of(p, e->now);
 
@@ -136,8 +138,9 @@ static inline bool draw(const struct store_entry *e, struct plan *p,
 	return true;
 }
 
-static void publish(const struct store_entry *e, const struct plan *p,
-		    const struct log_slot *slot)
+static void __attribute__((noinline))
+publish(const struct store_entry *e, const struct plan *p,
+	const struct log_slot *slot)
 {
 	struct store *s = e->ctx->store;
 	struct record r = record_of(p, e->now);
