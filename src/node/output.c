@@ -317,8 +317,8 @@ void output_push(struct session *s)
 
 	close_open_part(o);
 	if (o->count == 0) {
+		/* What nobody was told of, the next reply tells. */
 		output_reset(o);
-		s->need = 0;
 		return;
 	}
 	if (!gate_passes(s->worker->gate, s->need)) {

@@ -67,7 +67,7 @@ struct session {
 	size_t scanned; /* of them known to hold no newline */
 	struct long_get *long_get;
 	uint64_t swallow;
-	uint64_t need; /* the LSN that what is composed depends on */
+	uint64_t need; /* the LSN that the next bytes of output depend on */
 	struct pending *pending;
 	struct dump *dump;
 	struct watcher *watcher;

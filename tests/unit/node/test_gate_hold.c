@@ -90,6 +90,32 @@ static void dependent_read_is_held(void **state)
 	close(c);
 }
 
+/* MN says that the quiet ones before it are done, also in a later turn. */
+static void quiet_write_holds_the_next_reply(void **state)
+{
+	int a = node_fixture_connect(&fixture, 0);
+	int b = node_fixture_connect(&fixture, 0);
+	uint64_t before;
+
+	(void)state;
+	barrier(b);
+	before = store_lsn(fixture.node->store);
+	say(a, "ms quiet 1 q\r\n1\r\n");
+	while (store_lsn(fixture.node->store) == before) {
+		barrier(b);
+	}
+	barrier(b);
+	say(a, "mn\r\n");
+	for (int i = 0; i < 100; i++) {
+		barrier(b);
+	}
+	hear_nothing_yet(a);
+	commit(store_lsn(fixture.node->store));
+	hear(a, "MN\r\n");
+	close(a);
+	close(b);
+}
+
 static void held_session_may_end(void **state)
 {
 	int a = node_fixture_connect(&fixture, 0);
@@ -115,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(write_is_held),
 		cmocka_unit_test(dependent_read_is_held),
+		cmocka_unit_test(quiet_write_holds_the_next_reply),
 		cmocka_unit_test(held_session_may_end),
 	};
 
