@@ -347,10 +347,13 @@ bool log_is_full(const struct log *l)
 
 /* ---- writing ----------------------------------------------------------- */
 
-static bool is_too_much(const struct log *l, uint64_t size)
+/*
+ * What is there counts, not what is to come: else a large record would never
+ * be taken while others come and go.
+ */
+static bool is_too_much(const struct log *l)
 {
-	return add_capped(log_position(l), size) > l->refuse_at &&
-	       log_position(l) > l->kept_at;
+	return log_position(l) >= l->refuse_at && log_position(l) > l->kept_at;
 }
 
 static bool has_room(const struct log *l, uint64_t size)
@@ -419,7 +422,7 @@ bool log_reserve(struct log *l, const struct record *form,
 	}
 	list_init(&unused);
 	lock_take(&l->lock);
-	taken = !is_too_much(l, size) &&
+	taken = !is_too_much(l) &&
 		(has_room(l, size) || make_room(l, size, &unused));
 	if (taken) {
 		slot_take(l, (uint32_t)size, slot);

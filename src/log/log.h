@@ -85,8 +85,8 @@ struct log_slot {
 /*
  * Room for a record like `form` (record_size()), and its LSN.  False: no
  * memory, far too much is waiting, or the record is too large for the format;
- * nothing has happened.  A record that would never fit is taken when nothing
- * waits.  Exactly one log_publish() must follow, soon.
+ * nothing has happened.  Its size does not count for that, so one record more
+ * may wait than is too much.  Exactly one log_publish() must follow, soon.
  */
 bool log_reserve(struct log *l, const struct record *form,
 		 struct log_slot *slot);

@@ -376,6 +376,26 @@ static bool changes_data(const struct request *r)
 	       (r->cmd == CMD_MG && (meta_has(r, 'T') || meta_has(r, 'N')));
 }
 
+bool keeping_has_room(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct keeping *k = &w->node->keeping;
+
+	if (!log_is_full(k->log)) {
+		return true;
+	}
+	worker_count(w, log_waits);
+	s->paused = true;
+	s->waits_for_log = true;
+	worker_hold(w, s);
+	keeper_ask_room(k->keeper);
+	/* While the journal fails, nobody will say that there is. */
+	if (atomic_load(&k->failed)) {
+		worker_wake_held(w);
+	}
+	return false;
+}
+
 enum admission keeping_admit(struct session *s, const struct request *r)
 {
 	struct worker *w = s->worker;
@@ -388,16 +408,7 @@ enum admission keeping_admit(struct session *s, const struct request *r)
 		worker_count(w, refused_read_only);
 		return ADMIT_REFUSE;
 	}
-	if (log_is_full(k->log)) {
-		worker_count(w, log_waits);
-		s->paused = true;
-		s->waits_for_log = true;
-		worker_hold(w, s);
-		keeper_ask_room(k->keeper);
-		/* While the journal fails, nobody will say that there is. */
-		if (atomic_load(&k->failed)) {
-			worker_wake_held(w);
-		}
+	if (!keeping_has_room(s)) {
 		return ADMIT_LATER;
 	}
 	w->wrote = true;

@@ -68,6 +68,13 @@ enum admission {
 /* May the request run?  Only asked where there is a log. */
 enum admission keeping_admit(struct session *s, const struct request *r);
 
+/*
+ * The same for a request that was admitted long ago, with the value that it
+ * was waiting for.  False: the log is full, and the session has been put
+ * aside.
+ */
+bool keeping_has_room(struct session *s);
+
 /* Something was logged: the journal thread has work. */
 void keeping_ring(struct node *n);
 

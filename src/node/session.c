@@ -350,7 +350,22 @@ static size_t run_value(struct session *s, const struct request *r,
 	return filled;
 }
 
-/* Goes on with a pending value; returns the bytes consumed. */
+/*
+ * Many values may have been admitted while the log had room, and come to
+ * their ends when it has none.
+ */
+static bool value_may_end(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	return w->log == NULL || !keeping_commits(w->node) ||
+	       keeping_has_room(s);
+}
+
+/*
+ * Goes on with a pending value; returns the bytes consumed, 0 if there are
+ * too few or its end must wait.
+ */
 static size_t continue_value(struct session *s, const char *data, size_t len)
 {
 	struct pending *p = s->pending;
@@ -366,7 +381,7 @@ static size_t continue_value(struct session *s, const char *data, size_t len)
 		p->filled += (uint32_t)n;
 		return n;
 	}
-	if (len < 2) {
+	if (len < 2 || !value_may_end(s)) {
 		return 0;
 	}
 	check(text_parse(p->line, p->line_len, &scanned, r, &parsed) ==

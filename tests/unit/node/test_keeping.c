@@ -63,6 +63,23 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Waits until the server takes it. */
+static void say_all(int fd, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, HEAR_MS), 1);
+		n = send(fd, text, left, MSG_NOSIGNAL);
+		assert_true(n > 0);
+		text += n;
+		left -= (size_t)n;
+	}
+}
+
 static void test_is_there_after_a_restart(void **state)
 {
 	static const enum sync_policy policies[] = { SYNC_ALWAYS, SYNC_EVERYSEC,
@@ -239,6 +256,54 @@ static void test_full_log_makes_writers_wait(void **state)
 	stop(k);
 }
 
+enum { LATE_VALUES = 16, LATE_BYTES = 1000000, LATE_REST = 1000 };
+
+/*
+ * Values that were let in while the log had room, and of which the last bytes
+ * come when it is full, wait for room as well.
+ */
+static void test_full_log_makes_late_values_wait(void **state)
+{
+	struct kept *k = *state;
+	struct record form = { .kind = RECORD_FLUSH_AT };
+	struct log_slot slot;
+	int late[LATE_VALUES];
+	char rest[LATE_REST + 1] = { 0 };
+
+	start(k, SYNC_EVERYSEC);
+	memset(rest, 'x', LATE_REST);
+	assert_true(log_reserve(k->node.node->keeping.log, &form, &slot));
+	for (int i = 0; i < LATE_VALUES; i++) {
+		char line[64];
+
+		late[i] = node_fixture_connect(&k->node, 0);
+		snprintf(line, sizeof(line), "set late%d 0 0 %d\r\n", i,
+			 LATE_BYTES);
+		say(late[i], line);
+		for (int n = 0; n < LATE_BYTES - LATE_REST; n += LATE_REST) {
+			say_all(late[i], rest);
+		}
+	}
+	for (int i = 0; i < LATE_VALUES; i++) {
+		say_all(late[i], rest);
+		say_all(late[i], "\r\n");
+	}
+	/* They are there, as far as they get. */
+	while (!log_is_full(k->node.node->keeping.log)) {
+	}
+	for (int i = 0; i < 100; i++) {
+		say(k->client, "mn\r\n");
+		hear(k->client, "MN\r\n");
+	}
+	log_publish(k->node.node->keeping.log, &slot, &form);
+	keeping_ring(k->node.node);
+	for (int i = 0; i < LATE_VALUES; i++) {
+		hear(late[i], "STORED\r\n");
+		close(late[i]);
+	}
+	stop(k);
+}
+
 static void test_a_second_node_is_refused(void **state)
 {
 	struct kept *k = *state;
@@ -263,6 +328,7 @@ int main(void)
 		KEEPING_TEST(test_failure_ends_who_waits),
 		KEEPING_TEST(test_what_waits_for_the_journal),
 		KEEPING_TEST(test_full_log_makes_writers_wait),
+		KEEPING_TEST(test_full_log_makes_late_values_wait),
 		KEEPING_TEST(test_a_second_node_is_refused),
 	};
 
