@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "course.h"
+#include "thin.h"
 
 enum {
 	VALUE_MAX = 3000,
@@ -225,17 +226,17 @@ static void test_sweep(void **state)
 		unsigned errors = 0;
 
 		while (sweep_once(&fault, i % 2, &errors) > 0) {
-			fault.skip++;
+			fault.skip += THIN;
 			runs++;
 		}
 		assert_true(fault.skip > 0);
 		if (is_reported(fault.ops)) {
-			assert_true(errors >= fault.skip / 2);
+			assert_true(errors >= fault.skip / THIN / 2);
 		}
 		all_errors += errors;
 	}
 	print_message("%u runs, %u errors reported\n", runs, all_errors);
-	assert_true(runs > 400);
+	assert_true(runs > 400 / THIN / 2);
 }
 
 /* ---- a full disk, and writes in pieces ---------------------------------- */
@@ -247,7 +248,7 @@ static void test_full_disk(void **state)
 	unsigned full = 0;
 
 	(void)state;
-	for (uint64_t room = FROM; room < TO; room += BY) {
+	for (uint64_t room = FROM; room < TO; room += THIN * BY) {
 		struct trouble t = { 0 };
 
 		course_init(&t.c, room, VALUE_MAX);
@@ -260,7 +261,7 @@ static void test_full_disk(void **state)
 		course_release(&t.c);
 	}
 	print_message("full %u times\n", full);
-	assert_true(full > 30);
+	assert_true(full > 30 / THIN);
 }
 
 /* Each write takes a few bytes only: nothing fails, nothing differs. */
