@@ -505,6 +505,13 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset)
 		       REAL(pwritev64)(fd, parts, count, offset);
 }
 
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+	return file_fails(fd, FAIL_PWRITE) ?
+		       -1 :
+		       REAL(pwrite64)(fd, data, size, offset);
+}
+
 int fdatasync(int fd)
 {
 	return file_fails(fd, FAIL_FDATASYNC) ? -1 : REAL(fdatasync)(fd);

@@ -219,6 +219,13 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset)
 	return (ssize_t)size;
 }
 
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+	struct iovec part = { .iov_base = (void *)data, .iov_len = size };
+
+	return pwritev64(fd, &part, 1, offset);
+}
+
 int ftruncate64(int fd, off64_t size)
 {
 	release(fd);
