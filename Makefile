@@ -8,9 +8,10 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 STORM_SECONDS ?= 600
 CHURN_CONNECTS ?= 1000000
+KILLS ?= 100
 
 .PHONY: help run build test unit wire chaos asan tsan fuzz tidy format \
-	bench speed churn soak storm install clean
+	bench speed churn kills soak storm install clean
 
 help:
 	@echo 'make run      build, and serve on 127.0.0.1:11211 (ARGS="-m 256")'
@@ -29,6 +30,7 @@ help:
 	@echo 'make soak     mixed load for SOAK_SECONDS ($(SOAK_SECONDS))'
 	@echo 'make storm    connection storm for STORM_SECONDS ($(STORM_SECONDS))'
 	@echo 'make churn    small connections, CHURN_CONNECTS ($(CHURN_CONNECTS))'
+	@echo 'make kills    kill -9 under load, KILLS times ($(KILLS))'
 	@echo 'make install  the server, under DESTDIR and /usr/local'
 	@echo 'make clean    remove build/'
 
@@ -64,6 +66,9 @@ storm:
 
 churn:
 	@CHURN_CONNECTS=$(CHURN_CONNECTS) tools/check churn
+
+kills:
+	@KILLS=$(KILLS) tools/check kills
 
 format:
 	@tools/deps test

@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files that fail or are slow, under a server that keeps its data.
+
+The calls are made to fail by failinject.c inside of the server; holdback.c
+makes what was not synced go with the process, so that a kill shows what a
+loss of power would.
+
+With KILLS above 20 (`make kills`) more of the calls fail, one after the other.
+"""
+
+import errno
+import os
+import selectors
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+import test_chaos  # sets the path
+import keepkit
+
+sys.path.insert(0, os.path.join(test_chaos.ROOT, "tests", "fault"))
+
+import injector  # noqa: E402  (the path is set above)
+
+KILLS = int(os.environ.get("KILLS", "20"))
+FLAGS = ("-m", "64", "-M", "-t", "2")
+READ_ONLY = b"SERVER_ERROR read-only"
+NTHS = (1,) if KILLS <= 20 else (1, 2, 3, 4, 6, 9, 13)
+
+
+class Faulty(keepkit.Keep):
+    """A Keep whose servers have the injector in them."""
+
+    def __init__(self, *flags, hold=False, **options):
+        super().__init__(*FLAGS, *flags, **options)
+        self.hold = hold
+        self.injector = None
+
+    def start(self, *flags, **options):
+        self.release()
+        self.injector = injector.Injector()
+        env = self.injector.env()
+        if self.hold:
+            env["LD_PRELOAD"] += ":" + os.path.join(os.path.dirname(
+                injector.library_path()), "libholdback.so")
+        return super().start(*flags, env=env, **options)
+
+    def release(self):
+        if self.injector is not None:
+            self.injector.close()
+            self.injector = None
+
+    def __exit__(self, *arguments):
+        try:
+            if self.injector is not None:
+                self.injector.disarm()
+            super().__exit__(*arguments)
+        finally:
+            self.release()
+
+    def arm(self, *arguments, **options):
+        self.injector.arm(*arguments, **options)
+
+
+class Writer:
+    """Stores one key after the other; knows what was acknowledged."""
+
+    def __init__(self, prefix=b"w"):
+        self.prefix = prefix
+        self.stored = {}
+        self.number = 0
+        self.refused = self.closed = 0
+        self.conn = None
+
+    def step(self, one):
+        """One set: True if it is acknowledged."""
+        self.number += 1
+        key = b"%s%06d" % (self.prefix, self.number)
+        value = b"%d:%s" % (self.number, b"x" * 200)
+        if self.conn is None:
+            self.conn = one.connect()
+        self.conn.send(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value))
+        line = self.conn.line()
+        if line == b"STORED\r\n":
+            self.stored[key] = value
+            return True
+        if line == b"":
+            self.closed += 1
+            self.conn.close()
+            self.conn = None
+        else:
+            assert line.startswith(READ_ONLY), line
+            self.refused += 1
+        return False
+
+    def steps(self, one, count):
+        """So many that are acknowledged, whatever happens in between."""
+        deadline = time.monotonic() + keepkit.WAIT_S
+        done = 0
+        while done < count:
+            assert time.monotonic() < deadline, "%d stored, %d closed" % (
+                done, self.closed)
+            if self.step(one):
+                done += 1
+            else:
+                time.sleep(0.01)  # not to spin while it is read-only
+
+    def check(self, one):
+        with one.connect() as conn:
+            for key, value in self.stored.items():
+                found = keepkit.mg(conn, key)
+                assert found is not None, "%s is lost" % key.decode()
+                assert found["v"] == value
+        if self.conn is not None:
+            self.conn.close()
+            self.conn = None
+
+
+def running(one):
+    keepkit.await_stat(one, "journal_state", lambda s: s == "running", "dozo")
+    assert keepkit.stat(one, "read_only") == 0
+
+
+# ---- calls that fail --------------------------------------------------------
+
+# What fails, with what, which files, and whether a client may notice.
+FAILURES = [
+    ("pwrite", errno.EIO, "journal-"),
+    ("pwrite", errno.ENOSPC, "journal-"),
+    ("pwrite", errno.EIO, "snapshot-"),
+    ("fdatasync", errno.EIO, "journal-"),
+    ("fdatasync", errno.EIO, "snapshot-"),
+    ("fdatasync", errno.ENOSPC, "journal-"),
+    ("openat", errno.EMFILE, "journal-"),
+    ("openat", errno.ENOSPC, "snapshot-"),
+    ("rename", errno.EIO, "journal-"),
+    ("rename", errno.EIO, "snapshot-"),
+    ("fsync", errno.EIO, ""),
+    ("unlink", errno.EIO, ""),
+]
+
+
+def name_of(case):
+    return "%s-%s-%s" % (case[0], errno.errorcode[case[1]], case[2] or "any")
+
+
+def snapshots_told(one):
+    """How many have been taken or have failed."""
+    with one.connect() as conn:
+        stats = conn.stats()
+    return int(stats["snapshots"]) + int(stats["snapshot_errors"])
+
+
+def ask_snapshot(one):
+    """And waits for its end, if it begins: it may fail, or not begin."""
+    before = snapshots_told(one)
+    with one.connect() as conn:
+        reply = conn.ask(b"snapshot\r\n")
+    assert reply[:4] in (b"OK\r\n", b"BUSY"), reply
+    if reply[:2] == b"OK":
+        keepkit.await_true("a snapshot ends", lambda: (
+            snapshots_told(one) > before))
+
+
+def fail_once(keep, writer, case, nth):
+    """One life: the nth call fails under load.  How often it did."""
+    call, error, only = case
+    one = keep.start()
+    writer.steps(one, 20)
+    keep.arm(call, nth, error, only=only)
+    for _ in range(2):
+        writer.steps(one, 200)
+        ask_snapshot(one)
+    writer.steps(one, 200)
+    fired = keep.injector.disarm()
+    running(one)
+    last = keepkit.stat(one, "lsn", "dozo")
+    if "--fsync=everysec" in keep.flags:
+        # What the journal had not synced may be lost by policy.
+        keepkit.await_stat(one, "journal_synced_lsn",
+                           lambda lsn: lsn >= last, "dozo")
+    writer.check(one)
+    keep.kill()
+    return fired
+
+
+@pytest.mark.parametrize("fsync, case", [
+    ("always", case) for case in FAILURES] + [
+    ("everysec", case) for case in FAILURES[:1] + FAILURES[3:4]],
+    ids=lambda value: value if isinstance(value, str) else name_of(value))
+def test_nth_call_fails(fsync, case):
+    """The n-th call of a kind fails, once: with `always` nothing
+    acknowledged is lost by a loss of power right behind it, and in any case
+    the server goes on by itself."""
+    writer = Writer()
+    with Faulty("--fsync=" + fsync, "--journal-size=64k", hold=True) as keep:
+        fired = sum(fail_once(keep, writer, case, nth) for nth in NTHS)
+        one = keep.start()
+        writer.check(one)
+        writer.steps(one, 20)
+        keep.stop()
+    print("%s: %d failures, %d closed, %d refused, %d stored" % (
+        name_of(case), fired, writer.closed, writer.refused,
+        len(writer.stored)))
+    assert fired > 0
+
+
+def test_a_sync_that_failed_is_final():
+    """With `always`: no reply is ever sent for what such a sync was to make
+    durable; its connection ends.  Writes are refused until a snapshot stands,
+    reads are answered, and then all goes on."""
+    with Faulty("--fsync=always", hold=True) as keep:
+        one = keep.start()
+        writer = Writer()
+        writer.steps(one, 50)
+        snapshots = keepkit.stat(one, "snapshots")
+        keep.arm("fdatasync", 1, errno.EIO, repeat=injector.FOREVER)
+        assert writer.step(one) is False
+        assert writer.closed == 1
+        keepkit.await_stat(one, "journal_state", lambda s: s == "distrust",
+                           "dozo")
+        with one.connect() as conn:
+            assert conn.stats()["read_only"] == "1"
+            assert conn.ask(b"set a 0 0 1\r\nx\r\n").startswith(READ_ONLY)
+            assert keepkit.mg(conn, b"w000001") is not None
+            errors = int(conn.stats()["journal_errors"])
+        keepkit.await_stat(one, "journal_errors", lambda n: n > errors)
+        assert keep.injector.disarm() > 1
+        running(one)
+        assert keepkit.stat(one, "snapshots") > snapshots
+        writer.steps(one, 50)
+        writer.check(one)
+        keep.kill()
+        writer.check(keep.start())
+
+
+def test_an_unacknowledged_write_may_be_there():
+    """It was executed and its reply was never sent: after the recovery of
+    the journal it is durable like everything else, or gone, but the same
+    before and after a crash once it was read."""
+    with Faulty("--fsync=always", hold=True) as keep:
+        one = keep.start()
+        Writer().steps(one, 5)
+        keep.arm("fdatasync", 1, errno.EIO, only="journal-")
+        with one.connect() as conn:
+            conn.send(b"set unsure 0 0 1\r\nx\r\n")
+            assert conn.line() == b""
+        keep.injector.disarm()
+        running(one)
+        with one.connect() as conn:
+            before = keepkit.mg(conn, b"unsure")
+        keep.kill()
+        with keep.start().connect() as conn:
+            after = keepkit.mg(conn, b"unsure")
+        assert (before is None) == (after is None)
+
+
+# ---- group commit -----------------------------------------------------------
+
+def many_writers(one, connections, each):
+    """Each connection keeps one set open, until it has done so many."""
+    conns = [one.connect() for _ in range(connections)]
+    left = dict.fromkeys(range(connections), each)
+
+    def ask(at):
+        conns[at].sock.sendall(b"set c%d 0 0 10\r\n%010d\r\n" % (
+            at, left[at]))
+
+    with selectors.DefaultSelector() as selector:
+        for at, conn in enumerate(conns):
+            selector.register(conn.sock, selectors.EVENT_READ, at)
+            ask(at)
+        while left:
+            for key, _ in selector.select(10):
+                at = key.data
+                assert conns[at].line() == b"STORED\r\n"
+                left[at] -= 1
+                if left[at] == 0:
+                    del left[at]
+                    selector.unregister(key.fileobj)
+                else:
+                    ask(at)
+    for conn in conns:
+        conn.close()
+
+
+def test_group_commit():
+    """64 connections that each wait for their reply share the syncs; one
+    that is alone has each to itself."""
+    with Faulty("--fsync=always", "-t", "4", hold=True) as keep:
+        one = keep.start()
+        before = keepkit.stat(one, "journal_syncs", "dozo")
+        many_writers(one, 64, 60)
+        syncs = keepkit.stat(one, "journal_syncs", "dozo") - before
+        print("64 connections: %d writes, %d syncs" % (64 * 60, syncs))
+        assert 0 < syncs < 64 * 60 / 8
+        before += syncs
+        many_writers(one, 1, 60)
+        syncs = keepkit.stat(one, "journal_syncs", "dozo") - before
+        assert 60 <= syncs <= 80, syncs
+
+
+def test_reads_do_not_wait_for_syncs():
+    """A sync takes a second; what depends on nothing of it is answered."""
+    with Faulty("--fsync=always") as keep:
+        one = keep.start()
+        with one.connect() as writer, one.connect() as reader:
+            keepkit.ms(writer, b"old", b"x")
+            keep.arm("fdatasync", 1, 0, injector.FOREVER, delay_us=1000000)
+            began = time.monotonic()
+            writer.send(b"set new 0 0 1\r\nx\r\n")
+            longest = 0
+            asked = 0
+            while time.monotonic() < began + 0.5:
+                sent = time.monotonic()
+                assert keepkit.mg(reader, b"old")["v"] == b"x"
+                assert keepkit.mg(reader, b"none") is None
+                longest = max(longest, time.monotonic() - sent)
+                asked += 1
+            assert writer.line() == b"STORED\r\n"
+            waited = time.monotonic() - began
+            assert waited > 0.9, "a write did not wait for its sync"
+            assert asked > 20 and longest < 0.4, (asked, longest)
+            # Who sees the new value waits until it is durable (R2).
+            writer.send(b"set new 0 0 1\r\ny\r\n")
+            keepkit.await_true("it is executed", lambda: keepkit.stat(
+                one, "cmd_set") >= 3)
+            began = time.monotonic()
+            assert keepkit.mg(reader, b"new")["v"] == b"y"
+            assert time.monotonic() - began > 0.3
+            assert writer.line() == b"STORED\r\n"
+            # And so does who sees that it is gone.
+            writer.send(b"delete new\r\n")
+            keepkit.await_true("it is executed", lambda: keepkit.stat(
+                one, "delete_hits") == 1)
+            began = time.monotonic()
+            assert keepkit.mg(reader, b"new") is None
+            assert time.monotonic() - began > 0.3
+            assert writer.line() == b"DELETED\r\n"
+            keep.injector.disarm()
+
+
+# ---- a slow disk ------------------------------------------------------------
+
+class Reader(threading.Thread):
+    """Asks for one key all the time; how long it waited at most."""
+
+    def __init__(self, one, key):
+        super().__init__()
+        self.conn = one.connect()
+        self.key = key
+        self.longest = 0.0
+        self.asked = 0
+        self.stop = threading.Event()
+        self.problem = None
+
+    def run(self):
+        try:
+            while not self.stop.is_set():
+                began = time.monotonic()
+                assert keepkit.mg(self.conn, self.key) is not None
+                self.longest = max(self.longest, time.monotonic() - began)
+                self.asked += 1
+                time.sleep(0.002)
+        except (AssertionError, OSError, TimeoutError) as problem:
+            self.problem = problem
+        finally:
+            self.conn.close()
+
+
+@pytest.mark.parametrize("fsync", ["always", "everysec", "never"])
+def test_writers_wait_for_a_slow_disk_and_readers_do_not(fsync):
+    """Each write takes 100 ms and more comes than the window of 1 MiB holds:
+    memory does not grow, readers go on, and in the end all is there."""
+    size, count = 50000, 400
+    with Faulty("--fsync=" + fsync, "--log-window=1m") as keep:
+        one = keep.start("-t", "4")
+        with one.connect() as conn:
+            keepkit.ms(conn, b"old", b"x")
+        keep.arm("pwrite", 1, 0, injector.FOREVER, delay_us=100000)
+        reader = Reader(one, b"old")
+        reader.start()
+        highest = 0
+        began = time.monotonic()
+        conns = [one.connect(timeout_s=60) for _ in range(4)]
+        try:
+            for number in range(count):
+                conns[number % 4].send(b"set k%d 0 0 %d\r\n%s\r\n" % (
+                    number, size, b"v" * size))
+                if number % 20 == 0:
+                    highest = max(highest, keepkit.stat(
+                        one, "log_waiting_bytes", "dozo"))
+            for number in range(count):
+                assert conns[number % 4].line() == b"STORED\r\n"
+            spent = time.monotonic() - began
+            waits = keepkit.stat(one, "log_waits", "dozo")
+        finally:
+            reader.stop.set()
+            reader.join()
+            keep.injector.disarm()
+            for conn in conns:
+                conn.close()
+        print("%.1f s, %d waits, %d bytes waiting at most, reads: %d, "
+              "longest %.0f ms" % (spent, waits, highest, reader.asked,
+                                   reader.longest * 1000))
+        assert reader.problem is None
+        assert waits > 0
+        assert highest <= 2 * 1048576 + size
+        assert spent > size * count / 2 / 1048576 * 0.1
+        assert reader.longest < 0.5 and reader.asked > 50
+        last = keepkit.stat(one, "lsn", "dozo")
+        keepkit.await_stat(one, "journal_written_lsn",
+                           lambda lsn: lsn >= last, "dozo")
+        keep.kill()
+        with keep.start().connect() as conn:
+            assert int(conn.stats()["curr_items"]) == count + 1
+
+
+def test_an_end_while_writers_wait():
+    """SIGTERM with a full window and a slow disk: an orderly end."""
+    with Faulty("--fsync=everysec", "--log-window=1m") as keep:
+        one = keep.start()
+        keep.arm("pwrite", 1, 0, injector.FOREVER, delay_us=50000)
+        conn = one.connect(timeout_s=60)
+        acknowledged = 0
+        for number in range(100):
+            conn.send(b"set k%d 0 0 50000\r\n%s\r\n" % (
+                number, b"v" * 50000))
+        while keepkit.stat(one, "log_waits", "dozo") == 0:
+            one.check()
+        one.signal(signal.SIGTERM)
+        acknowledged = conn.rest(30).count(b"STORED\r\n")
+        conn.close()
+        code = one.wait(keepkit.WAIT_S)
+        assert code == 0, one.stderr()
+        with keep.start().connect() as conn:
+            assert acknowledged > 0
+            for number in range(acknowledged):
+                assert keepkit.mg(conn, b"k%d" % number) is not None
