@@ -63,6 +63,7 @@ struct keeper {
 	_Atomic bool room_wanted;
 	_Atomic uint64_t settle_lsn; /* an errand waits for it; 0: none does */
 	_Atomic uint64_t synced_lsn; /* what it looks at */
+	_Atomic int write_error;     /* READ_ONLY: why; before the state */
 
 	/* The journal thread's own. */
 	pthread_t thread;
@@ -213,7 +214,11 @@ static void journal_failed(struct keeper *k, int error, uint64_t now)
 		 "until it can",
 		 strerror(-error));
 	say(k, k->journal_problem, "%s", why);
+	atomic_store(&k->write_error, error);
 	set_state(k, KEEPER_READ_ONLY, why);
+	if (k->errand_runs) {
+		bell_ring(&k->errand.bell);
+	}
 }
 
 /* ---- writing and syncing ----------------------------------------------- */
@@ -338,7 +343,11 @@ static bool gather(struct keeper *k, uint64_t now)
 
 /* ---- errands ----------------------------------------------------------- */
 
-/* On the errand's thread: the journal must be durable up to `lsn`. */
+/*
+ * On the errand's thread: the journal must be durable up to `lsn`.  While it
+ * cannot be written that is not waited for: the unfinished snapshot may have
+ * the very space that the journal lacks.
+ */
 static int settle(void *arg, uint64_t lsn)
 {
 	struct keeper *k = arg;
@@ -356,6 +365,10 @@ static int settle(void *arg, uint64_t lsn)
 		}
 		if (atomic_load(&k->synced_lsn) >= lsn) {
 			result = 0;
+			break;
+		}
+		if (state_of(k) == KEEPER_READ_ONLY) {
+			result = atomic_load(&k->write_error);
 			break;
 		}
 		bell_wait(&e->bell, seen, FOREVER_MS);

@@ -561,6 +561,39 @@ static void test_snapshot_waits_for_journal(void **state)
 	world_close_checked(&w, 20);
 }
 
+/*
+ * A snapshot that lacks only the journal's last records gives its space back
+ * when these cannot be written: it may be what they lack.
+ */
+static void test_snapshot_does_not_block_full_disk(void **state)
+{
+	struct world w = { 0 };
+	struct hold before = { .op = MEMDIR_CREATE, .prefix = "snapshot" };
+	struct memdir_fault full = {
+		.ops = 1U << MEMDIR_WRITE,
+		.prefix = "journal",
+		.times = MEMDIR_FOR_EVER,
+		.error = -ENOSPC,
+	};
+
+	(void)state;
+	world_open(&w, SYNC_NEVER);
+	world_changes(&w, 20);
+	world_hold(&w, &before);
+	assert_true(keeper_snapshot(w.k));
+	wait_until(&w, atomic_load(&before.held));
+	memdir_fail(w.m, &full);
+	world_changes(&w, 20); /* the scan will see these */
+	keeper_ring(w.k);
+	wait_until(&w, keeper_state(w.k) == KEEPER_READ_ONLY);
+	world_let_go(&w, &before);
+	wait_until(&w, world_stats(&w).snapshot_errors == 1);
+	assert_true(newest_snapshot(&w) == 0);
+	memdir_heal(w.m);
+	wait_until(&w, keeper_state(w.k) == KEEPER_RUNNING);
+	world_close(&w);
+}
+
 static void test_memory_comes_back(void **state)
 {
 	struct world w = { 0 };
@@ -1083,6 +1116,7 @@ int main(void)
 		cmocka_unit_test(test_snapshot_fails),
 		cmocka_unit_test(test_snapshot_fails_by_size),
 		cmocka_unit_test(test_snapshot_waits_for_journal),
+		cmocka_unit_test(test_snapshot_does_not_block_full_disk),
 		cmocka_unit_test(test_memory_comes_back),
 		cmocka_unit_test(test_archive),
 		cmocka_unit_test(test_archive_full),
