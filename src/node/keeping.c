@@ -87,6 +87,26 @@ static bool make_log(struct keeping *k, const struct settings *set, char *why)
 	return k->log != NULL;
 }
 
+static bool open_archive(struct keeping *k, const struct settings *set,
+			 char *why)
+{
+	struct stat a;
+	struct stat b;
+
+	k->archive = open_dir("--archive-dir", set->archive_dir, why);
+	if (k->archive == NULL) {
+		return false;
+	}
+	/* Else old files would stay for ever. */
+	if (stat(set->archive_dir, &a) == 0 && stat(set->data_dir, &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+		problem(why, "--archive-dir: %s is the data directory",
+			set->archive_dir);
+		return false;
+	}
+	return true;
+}
+
 bool keeping_open(struct keeping *k, const struct settings *set,
 		  uint64_t *hash_seed, uint32_t now, char *why)
 {
@@ -115,11 +135,8 @@ bool keeping_open(struct keeping *k, const struct settings *set,
 		return false;
 	}
 	*hash_seed = k->datadir.hash_seed;
-	if (set->archive_dir != NULL) {
-		k->archive = open_dir("--archive-dir", set->archive_dir, why);
-		if (k->archive == NULL) {
-			return false;
-		}
+	if (set->archive_dir != NULL && !open_archive(k, set, why)) {
+		return false;
 	}
 	k->replies_wait = set->sync == SYNC_ALWAYS;
 	return make_log(k, set, why);

@@ -316,6 +316,18 @@ static void test_a_second_node_is_refused(void **state)
 	stop(k);
 }
 
+static void test_archive_is_another_directory(void **state)
+{
+	struct kept *k = *state;
+	char why[NODE_WHY_SIZE] = "";
+
+	start(k, SYNC_EVERYSEC);
+	stop(k);
+	k->node.settings.archive_dir = k->dir;
+	assert_null(node_new(&k->node.settings, why));
+	assert_non_null(strstr(why, "--archive-dir"));
+}
+
 #define KEEPING_TEST(test)                                                     \
 	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
@@ -330,6 +342,7 @@ int main(void)
 		KEEPING_TEST(test_full_log_makes_writers_wait),
 		KEEPING_TEST(test_full_log_makes_late_values_wait),
 		KEEPING_TEST(test_a_second_node_is_refused),
+		KEEPING_TEST(test_archive_is_another_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
