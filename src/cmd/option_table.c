@@ -377,7 +377,7 @@ const struct option_entry option_table[] = {
 	  .apply = needs_data_dir,
 	  .help = "bytes of changes that may wait for the disk before\n"
 		  "writers wait, or with k or m (default: a 16th of -m, 4m\n"
-		  "to 64m)" },
+		  "to 64m; at most a quarter of -m)" },
 	{ FLAG('e', "memory-file"), TEXT("<file>"), .apply = set_memory_file,
 	  .help = "as --data-dir, with --fsync=never; made if it is not\n"
 		  "there" },

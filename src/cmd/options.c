@@ -430,6 +430,38 @@ static bool refuse_whole(struct options *o, const char *problem)
 	return false;
 }
 
+/* Twice the window may wait, and that is half of the memory at most. */
+static bool settle_log_window(struct options *o)
+{
+	struct settings *s = &o->settings;
+	uint64_t most = s->memory_limit / 4;
+
+	if (most < LOG_WINDOW_BYTES_MIN) {
+		most = LOG_WINDOW_BYTES_MIN;
+	}
+	if (s->log_window > most) {
+		snprintf(o->problem, sizeof(o->problem),
+			 "--log-window: must be at most a quarter of -m (%llu "
+			 "bytes, memory of %llu)",
+			 (unsigned long long)s->log_window,
+			 (unsigned long long)s->memory_limit);
+		return false;
+	}
+	if (s->log_window == 0) {
+		s->log_window = s->memory_limit / LOG_WINDOW_SHARE;
+		if (s->log_window < LOG_WINDOW_DEFAULT_MIN) {
+			s->log_window = LOG_WINDOW_DEFAULT_MIN;
+		}
+		if (s->log_window > LOG_WINDOW_DEFAULT_MAX) {
+			s->log_window = LOG_WINDOW_DEFAULT_MAX;
+		}
+		if (s->log_window > most) {
+			s->log_window = most;
+		}
+	}
+	return true;
+}
+
 static bool check_keeping(struct options *o)
 {
 	struct settings *s = &o->settings;
@@ -445,16 +477,7 @@ static bool check_keeping(struct options *o)
 	if (s->memory_file && !o->sync_given) {
 		s->sync = SYNC_NEVER;
 	}
-	if (s->log_window == 0) {
-		s->log_window = s->memory_limit / LOG_WINDOW_SHARE;
-		if (s->log_window < LOG_WINDOW_DEFAULT_MIN) {
-			s->log_window = LOG_WINDOW_DEFAULT_MIN;
-		}
-		if (s->log_window > LOG_WINDOW_DEFAULT_MAX) {
-			s->log_window = LOG_WINDOW_DEFAULT_MAX;
-		}
-	}
-	return true;
+	return settle_log_window(o);
 }
 
 /* What only the whole command line can tell. */

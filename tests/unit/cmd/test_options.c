@@ -426,7 +426,9 @@ static uint64_t log_window_of(const char *given)
 static void test_log_window_follows_memory(void **state)
 {
 	(void)state;
-	assert_int_equal(log_window_of("--data-dir /d -m 8"), 4 * MIB);
+	assert_int_equal(log_window_of("--data-dir /d -m 8"), 2 * MIB);
+	assert_int_equal(log_window_of("--data-dir /d -m 2"), MIB);
+	assert_int_equal(log_window_of("--data-dir /d"), 4 * MIB);
 	assert_int_equal(log_window_of("--data-dir /d -m 256"), 16 * MIB);
 	assert_int_equal(log_window_of("--data-dir /d -m 64g"), 64 * MIB);
 	assert_int_equal(log_window_of("--data-dir /d --log-window 1m"), MIB);
@@ -522,6 +524,9 @@ static const char *const mistakes[][2] = {
 	{ "-I 2g -m 8192", "-I: must be at most 1073741824 (given: 2g)" },
 	{ "-I 33m", "-I: must be at most half of -m (an item of "
 		    "34603008 bytes, memory of 67108864)" },
+	{ "--data-dir /d --log-window 17m",
+	  "--log-window: must be at most a quarter of -m (17825792 bytes, "
+	  "memory of 67108864)" },
 	{ "-I 1q", "-I: must be a number of bytes, or one with k, m or "
 		   "g (given: 1q)" },
 	{ "-I k", "-I: must be a number of bytes, or one with k, m or "
