@@ -191,6 +191,9 @@ static void on_progress(void *arg, const struct recover_progress *p)
 	uint64_t now = clock_ms();
 	char line[160];
 
+	if (p->bytes_done == 0) {
+		return; /* nothing is known about the time that it takes */
+	}
 	progress_format(line, sizeof(line), now - pr->began_ms, p);
 	if (pr->tty && now >= pr->next_tty_ms) {
 		pr->next_tty_ms = now + PROGRESS_TTY_MS;

@@ -6,7 +6,8 @@
  *
  * The first byte of an input says what is made right of the rest, since
  * searching finds no CRC: the header, heads and end; or the rest becomes the
- * records of a block in a file that is right, and how many those are.  The next three choose a bit.
+ * records of a block in a file that is right, and how many those are.  The next
+ * three choose a bit.
  */
 #include <stdint.h>
 #include <stdlib.h>
