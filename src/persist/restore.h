@@ -34,7 +34,8 @@ struct dump_config {
 /*
  * Prints every record readably, one to a line, snapshots first, and a line
  * that begins with '#' for each file.  Damage is told in such a line; of a
- * journal what lies before it is shown.  The number of damaged files; -1: as above.
+ * journal what lies before it is shown.  The number of damaged files; -1: as
+ * above.
  */
 int dump_directory(struct dir *dir, const struct dump_config *c, char *problem);
 
