@@ -40,6 +40,7 @@ enum {
 	VALUE_SOON_MAX = 16 << 10, /* copied during the visit */
 	SYNC_BYTES = 8 << 20,
 	LEVEL_DEFAULT = 1,
+	CLOCK_SLACK_S = 2,
 	PART_NAME_SIZE = FILE_NAME_SIZE + 8,
 };
 
@@ -321,6 +322,15 @@ static bool is_lacking(const struct snapshot_writer *w)
 	return w->records.lacking > 0 || w->keys.lacking > 0;
 }
 
+/*
+ * Threads read the clock once in a turn, so what has expired just now may
+ * still be touched by one of them, and then live on.
+ */
+static uint32_t certain_time(uint32_t now)
+{
+	return now > CLOCK_SLACK_S ? now - CLOCK_SLACK_S : 0;
+}
+
 /* Visits a shard, again if there was not enough room for its items. */
 static int take_shard(struct snapshot_writer *w, uint32_t now)
 {
@@ -333,8 +343,8 @@ static int take_shard(struct snapshot_writer *w, uint32_t now)
 
 		w->keys.size = 0;
 		w->keys_done = 0;
-		w->scanned = !store_scan(w->config.ctx, &w->cursor, now, visit,
-					 w);
+		w->scanned = !store_scan(w->config.ctx, &w->cursor,
+					 certain_time(now), visit, w);
 		if (!is_lacking(w)) {
 			w->items += w->count - count;
 			return 0;
@@ -367,7 +377,7 @@ static int take_noted(struct snapshot_writer *w, uint32_t now)
 		if (error != 0) {
 			return error;
 		}
-		if (store_open(w->config.ctx, &key, now, &e)) {
+		if (store_open(w->config.ctx, &key, certain_time(now), &e)) {
 			loan = entry_borrow(&e);
 			if (loan == NULL) {
 				add_item(w, &e.item, key.data);
