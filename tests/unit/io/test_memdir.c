@@ -256,8 +256,12 @@ static void test_durable_stays(void **state)
 	assert_int_equal(memdir_durable_size(m, "a"), 4);
 	dir_close(d, file);
 	for (uint64_t seed = 0; seed < SEEDS; seed++) {
-		for (int how = MEMDIR_KILL; how <= MEMDIR_POWER; how++) {
-			struct memdir *c = memdir_crash(m, how, position, seed);
+		static const enum memdir_crash ways[] = { MEMDIR_KILL,
+							  MEMDIR_POWER };
+
+		for (size_t i = 0; i < 2; i++) {
+			struct memdir *c = memdir_crash(m, ways[i], position,
+							seed);
 
 			assert_true(holds(c, "a", "kept"));
 			memdir_free(c);
