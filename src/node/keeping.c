@@ -7,6 +7,7 @@
  *     connections end, since nobody knows whether those changes will last.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,18 @@ static void on_progress(void *arg, const struct recover_progress *p)
 	}
 }
 
+/* A signal that ends the server waits: recovery may take long. */
+static bool is_told_to_stop(void *arg)
+{
+	sigset_t waiting;
+
+	(void)arg;
+	return sigpending(&waiting) == 0 &&
+	       (sigismember(&waiting, SIGTERM) == 1 ||
+		sigismember(&waiting, SIGINT) == 1 ||
+		sigismember(&waiting, SIGUSR1) == 1);
+}
+
 static void tell_recovery(const struct node *n, const struct recovery *r,
 			  uint64_t ms)
 {
@@ -245,6 +258,7 @@ static bool read_files(struct node *n, struct recovery *r, char *why)
 		.to_time = UINT32_MAX,
 		.progress = on_progress,
 		.progress_arg = &pr,
+		.give_up = is_told_to_stop,
 	};
 	bool done;
 

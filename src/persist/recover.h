@@ -38,6 +38,9 @@ struct recover_config {
 	/* Called now and then, on the calling thread. */
 	void (*progress)(void *arg, const struct recover_progress *p);
 	void *progress_arg;
+	/* Asked as often: true gives up.  No file has been changed. */
+	bool (*give_up)(void *arg);
+	void *give_up_arg;
 };
 
 struct recovery {

@@ -204,6 +204,15 @@ static void tell(const struct crew *w)
 	w->config->progress(w->config->progress_arg, &p);
 }
 
+static void ask_to_give_up(struct crew *w)
+{
+	const struct recover_config *c = w->config;
+
+	if (c->give_up != NULL && c->give_up(c->give_up_arg)) {
+		fail(w, "told to stop before all was read");
+	}
+}
+
 static void wait_for_hands(struct crew *w)
 {
 	uint32_t seen = bell_count(&w->bell);
@@ -211,6 +220,7 @@ static void wait_for_hands(struct crew *w)
 	while (atomic_load(&w->working) > 0) {
 		if (!bell_wait(&w->bell, seen, PROGRESS_MS)) {
 			tell(w);
+			ask_to_give_up(w);
 		}
 		seen = bell_count(&w->bell);
 	}
@@ -243,6 +253,7 @@ static bool work(struct crew *w, uint64_t bytes)
 	w->bytes_before += bytes;
 	atomic_store(&w->bytes, 0);
 	tell(w);
+	ask_to_give_up(w);
 	return !atomic_load(&w->failed);
 }
 

@@ -3,6 +3,7 @@
 after an orderly end, after kill -9, and with the real clients."""
 
 import base64
+import fcntl
 import os
 import re
 import signal
@@ -479,6 +480,29 @@ def test_connections_are_refused_while_it_recovers(unix):
             assert conn.stats()["curr_items"] == str(8 * 16)
         print("%.1f s, %d refused" % (waited, tried))
         assert waited > 1.0 and tried > 50
+
+
+def test_sigterm_ends_a_recovery():
+    """Reads are so slow that it is not over; the files stay as they are."""
+    with keepkit.Keep("-m", "256", "--fsync=never") as keep:
+        big_keep(keep, 24)
+        names = keep.names()
+        one = keep.start(wait=False, env=slow_reads(50))
+        keepkit.await_true("a lock", lambda: (
+            one.check() or is_locked(os.path.join(keep.path, "lock"))), 20)
+        one.signal(signal.SIGTERM)
+        assert one.wait(30) == 71, one.stderr()
+        assert "told to stop before all was read" in one.stderr()
+        assert keep.names() == names
+
+
+def is_locked(path):
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_progress_is_told_in_the_log():

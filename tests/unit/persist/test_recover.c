@@ -420,6 +420,13 @@ static void note_progress(void *arg, const struct recover_progress *p)
 	t->times++;
 }
 
+static bool give_up(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+/* It is told of, and can be given up where it is told. */
 static void test_progress(void **state)
 {
 	struct memdir *m = memdir_new();
@@ -445,6 +452,17 @@ static void test_progress(void **state)
 	}
 	life_sync(&l);
 	life_kill(&l);
+	assert_true(
+		datadir_open(&l.d, l.k.dir, DATADIR_LOOK, 0, 0, NOW, problem));
+	life_make_store(&l);
+	c.store = l.k.s;
+	c.log = l.log;
+	c.give_up = give_up;
+	assert_false(recover(&l.d, &c, &l.found));
+	assert_non_null(strstr(l.found.problem, "told to stop"));
+	c.give_up = NULL;
+	told = (struct told){ .times = 0 };
+	life_leave(&l);
 	assert_true(
 		datadir_open(&l.d, l.k.dir, DATADIR_LOOK, 0, 0, NOW, problem));
 	life_make_store(&l);
