@@ -384,7 +384,7 @@ def test_what_was_evicted_never_comes_back_older(end):
             for number in range(rounds):
                 step = (1, 3, 2, 7)[number]
                 for at in range(0, keys, step):
-                    key = b"e%d" % (at * 5 % keys)
+                    key = b"e%d" % (at * 7 % keys)
                     last[key] = b"%d." % number
                     conn.send(b"ms %s %d q\r\n%s%s\r\n" % (
                         key, size, last[key], b"v" * (size - 2)))
