@@ -99,7 +99,7 @@ static uint32_t now_s(const struct keeper *k)
 	return k->config.now_s(k->config.arg);
 }
 
-static enum keeper_state state_of(const struct keeper *k)
+enum keeper_state keeper_state(const struct keeper *k)
 {
 	return (enum keeper_state)atomic_load(&k->state);
 }
@@ -153,7 +153,7 @@ void keeper_stats(struct keeper *k, struct keeper_stats *out)
 						k->archive_problem,
 	       PROBLEM_SIZE);
 	lock_give(&k->lock);
-	out->state = state_of(k);
+	out->state = keeper_state(k);
 	out->snapshot_running = atomic_load(&k->phase) == PHASE_RUNNING;
 }
 
@@ -183,7 +183,7 @@ static void enter_distrust(struct keeper *k, int error, uint64_t now)
 	if (k->errand_runs) {
 		errand_abandon(&k->errand);
 	}
-	if (state_of(k) == KEEPER_DISTRUST) {
+	if (keeper_state(k) == KEEPER_DISTRUST) {
 		k->retry_at += k->retry_ms;
 		return;
 	}
@@ -206,7 +206,7 @@ static void journal_failed(struct keeper *k, int error, uint64_t now)
 		return;
 	}
 	k->retry_at = now + k->retry_ms;
-	if (state_of(k) != KEEPER_RUNNING) {
+	if (keeper_state(k) != KEEPER_RUNNING) {
 		return;
 	}
 	snprintf(why, sizeof(why),
@@ -235,7 +235,8 @@ static void note_synced(struct keeper *k)
 	if (atomic_load(&k->settle_lsn) != 0) {
 		bell_ring(&k->errand.bell);
 	}
-	if (k->config.sync == SYNC_ALWAYS && state_of(k) != KEEPER_DISTRUST) {
+	if (k->config.sync == SYNC_ALWAYS &&
+	    keeper_state(k) != KEEPER_DISTRUST) {
 		k->config.committed(k->config.arg, lsn);
 	}
 }
@@ -367,7 +368,7 @@ static int settle(void *arg, uint64_t lsn)
 			result = 0;
 			break;
 		}
-		if (state_of(k) == KEEPER_READ_ONLY) {
+		if (keeper_state(k) == KEEPER_READ_ONLY) {
 			result = atomic_load(&k->write_error);
 			break;
 		}
@@ -487,7 +488,7 @@ static void judge_errand(struct keeper *k, uint64_t now)
 		snapshot_stands(k, now);
 	}
 	note_archive(k, now);
-	if (state_of(k) == KEEPER_READ_ONLY) {
+	if (keeper_state(k) == KEEPER_READ_ONLY) {
 		k->retry_at = now; /* there is more space, perhaps */
 	}
 }
@@ -579,7 +580,7 @@ static bool snapshot_is_due(const struct keeper *k, uint64_t now)
 
 static void begin_errand_if_due(struct keeper *k, uint64_t now)
 {
-	if (k->errand_runs || state_of(k) == KEEPER_DISTRUST) {
+	if (k->errand_runs || keeper_state(k) == KEEPER_DISTRUST) {
 		return;
 	}
 	if (snapshot_is_due(k, now)) {
@@ -634,7 +635,7 @@ static void take_turn(struct keeper *k)
 	if (k->errand_runs && errand_has_ended(&k->errand)) {
 		end_errand(k, now);
 	}
-	switch (state_of(k)) {
+	switch (keeper_state(k)) {
 	case KEEPER_RUNNING:
 		gather(k, now);
 		break;
@@ -686,7 +687,7 @@ static uint64_t next_errand(const struct keeper *k, uint64_t now)
 /* When is something due though nobody rings?  FOREVER_MS: never. */
 static uint64_t next_due(const struct keeper *k, uint64_t now)
 {
-	enum keeper_state state = state_of(k);
+	enum keeper_state state = keeper_state(k);
 	uint64_t at = FOREVER_MS;
 
 	if (is_unsynced(k) && k->config.sync == SYNC_EVERYSEC) {
@@ -755,11 +756,6 @@ void keeper_ask_room(struct keeper *k)
 {
 	atomic_store(&k->room_wanted, true);
 	ring_both(k);
-}
-
-enum keeper_state keeper_state(const struct keeper *k)
-{
-	return state_of(k);
 }
 
 bool keeper_snapshot(struct keeper *k)
