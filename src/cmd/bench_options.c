@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/num.h"
+#include "cmd/arg_table.h"
 #include "cmd/bench_options.h"
 
 enum {
@@ -17,26 +18,6 @@ enum {
 };
 
 #define COUNT_MAX (1ULL << 40)
-
-struct entry {
-	char letter;            /* '\0' for none */
-	const char *name;       /* NULL for none */
-	const char *value_name; /* NULL: takes none */
-	const char *help;       /* lines */
-	/* Either this, or a number at `offset` of `width` bytes. */
-	bool (*apply)(struct bench_options *o, const char *value);
-	size_t offset;
-	size_t width; /* 1: a bool that is set */
-	uint64_t low;
-	uint64_t high;
-};
-
-static bool refuse(struct bench_options *o, const char *what, const char *value)
-{
-	snprintf(o->problem, sizeof(o->problem), "%s (given: %.60s)", what,
-		 value);
-	return false;
-}
 
 /* ---- values ------------------------------------------------------------- */
 
@@ -68,20 +49,25 @@ static bool parse_seconds(const char *text, size_t len, uint64_t *ns)
 	return true;
 }
 
-static bool set_versus(struct bench_options *o, const char *value)
+static const char *set_versus(void *into, const char *value)
 {
+	struct bench_options *o = into;
+
 	o->versus = value;
-	return true;
+	return NULL;
 }
 
-static bool set_protocol(struct bench_options *o, const char *value)
+static const char *set_protocol(void *into, const char *value)
 {
+	struct bench_options *o = into;
+
 	o->plan.dialect = dialect_find(value);
-	return o->plan.dialect != NULL || refuse(o, "text or meta", value);
+	return o->plan.dialect != NULL ? NULL : "text or meta";
 }
 
-static bool set_ratio(struct bench_options *o, const char *value)
+static const char *set_ratio(void *into, const char *value)
 {
+	struct bench_options *o = into;
 	const char *colon = strchr(value, ':');
 	uint32_t *gets = &o->plan.get_share;
 	uint32_t *sets = &o->plan.set_share;
@@ -90,13 +76,14 @@ static bool set_ratio(struct bench_options *o, const char *value)
 	    !num_parse_u32(value, (size_t)(colon - value), gets) ||
 	    !num_parse_u32(colon + 1, strlen(colon + 1), sets) ||
 	    *gets > 1000000 || *sets > 1000000 || *gets + *sets == 0) {
-		return refuse(o, "GETS:SETS, such as 9:1", value);
+		return "GETS:SETS, such as 9:1";
 	}
-	return true;
+	return NULL;
 }
 
-static bool set_dist(struct bench_options *o, const char *value)
+static const char *set_dist(void *into, const char *value)
 {
+	struct bench_options *o = into;
 	struct plan *p = &o->plan;
 
 	if (strcmp(value, "uniform") == 0) {
@@ -108,12 +95,10 @@ static bool set_dist(struct bench_options *o, const char *value)
 		   p->theta > 0 && p->theta <= 10) {
 		p->dist = DIST_ZIPF;
 	} else {
-		return refuse(o,
-			      "uniform, hot or zipf:THETA, THETA above 0 "
-			      "and at most 10",
-			      value);
+		return "uniform, hot or zipf:THETA, THETA above 0 and at most "
+		       "10";
 	}
-	return true;
+	return NULL;
 }
 
 static bool parse_size(const char *text, size_t len, uint32_t *out)
@@ -136,8 +121,9 @@ static bool parse_lognormal(struct size_law *law, const char *text)
 	       law->median >= 1 && law->median <= law->max && law->sigma <= 10;
 }
 
-static bool set_value_size(struct bench_options *o, const char *value)
+static const char *set_value_size(void *into, const char *value)
 {
+	struct bench_options *o = into;
 	struct size_law law = { .kind = SIZE_FIXED };
 	const char *dash = strchr(value, '-');
 	bool ok;
@@ -153,66 +139,79 @@ static bool set_value_size(struct bench_options *o, const char *value)
 		ok = parse_size(value, strlen(value), &law.max);
 	}
 	o->plan.sizes = law;
-	return ok || refuse(o,
-			    "N, MIN-MAX or lognormal:MEDIAN:SIGMA:MAX, up "
-			    "to 1 GiB",
-			    value);
+	return ok ? NULL :
+		    "N, MIN-MAX or lognormal:MEDIAN:SIGMA:MAX, up to 1 GiB";
 }
 
-static bool set_duration(struct bench_options *o, const char *value)
+static const char *set_duration(void *into, const char *value)
 {
+	struct bench_options *o = into;
+
 	o->plan.timed.requests = 0;
-	return parse_seconds(value, strlen(value), &o->plan.timed.ns) ||
-	       refuse(o, "seconds, from 0.001 to 1000000", value);
+	if (!parse_seconds(value, strlen(value), &o->plan.timed.ns)) {
+		return "seconds, from 0.001 to 1000000";
+	}
+	return NULL;
 }
 
-static bool set_requests(struct bench_options *o, const char *value)
+static const char *set_requests(void *into, const char *value)
 {
+	struct bench_options *o = into;
+	uint64_t *requests = &o->plan.timed.requests;
+	bool ok = num_parse_u64(value, strlen(value), requests) &&
+		  *requests > 0 && *requests <= COUNT_MAX;
+
 	o->plan.timed.ns = 0;
-	return (num_parse_u64(value, strlen(value), &o->plan.timed.requests) &&
-		o->plan.timed.requests > 0 &&
-		o->plan.timed.requests <= COUNT_MAX) ||
-	       refuse(o, "a number of requests, at least 1", value);
+	return ok ? NULL : "a number of requests, at least 1";
 }
 
 static const struct plan_span WARMUP_UNSET = { UINT64_MAX, UINT64_MAX };
 
 /* "1000" requests, or "2s". */
-static bool set_warmup(struct bench_options *o, const char *value)
+static const char *set_warmup(void *into, const char *value)
 {
+	struct bench_options *o = into;
 	size_t len = strlen(value);
 	struct plan_span *w = &o->plan.warmup;
 
 	*w = (struct plan_span){ .requests = 0 };
 	if (len > 1 && value[len - 1] == 's' &&
 	    parse_seconds(value, len - 1, &w->ns)) {
-		return true;
+		return NULL;
 	}
-	return (num_parse_u64(value, len, &w->requests) &&
-		w->requests <= COUNT_MAX) ||
-	       refuse(o, "a number of requests, or seconds as 2s", value);
+	if (num_parse_u64(value, len, &w->requests) &&
+	    w->requests <= COUNT_MAX) {
+		return NULL;
+	}
+	return "a number of requests, or seconds as 2s";
 }
 
-static bool set_rate(struct bench_options *o, const char *value)
+static const char *set_rate(void *into, const char *value)
 {
-	return (parse_real(value, strlen(value), &o->plan.rate) &&
-		o->plan.rate > 0 && o->plan.rate <= 1e9) ||
-	       refuse(o, "requests a second, above 0", value);
+	struct bench_options *o = into;
+	bool ok = parse_real(value, strlen(value), &o->plan.rate) &&
+		  o->plan.rate > 0 && o->plan.rate <= 1e9;
+
+	return ok ? NULL : "requests a second, above 0";
 }
 
-static bool set_timeout(struct bench_options *o, const char *value)
+static const char *set_timeout(void *into, const char *value)
 {
-	return (parse_seconds(value, strlen(value), &o->plan.timeout_ns) &&
-		o->plan.timeout_ns <= 3600 * 1000000000ULL) ||
-	       refuse(o, "seconds, from 0.001 to 3600", value);
+	struct bench_options *o = into;
+	bool ok = parse_seconds(value, strlen(value), &o->plan.timeout_ns) &&
+		  o->plan.timeout_ns <= 3600 * 1000000000ULL;
+
+	return ok ? NULL : "seconds, from 0.001 to 3600";
 }
 
-static bool set_populate_only(struct bench_options *o, const char *value)
+static const char *set_populate_only(void *into, const char *value)
 {
+	struct bench_options *o = into;
+
 	(void)value;
 	o->plan.populate = true;
 	o->plan.populate_only = true;
-	return true;
+	return NULL;
 }
 
 /* "1", "0,2", "2-5" */
@@ -241,8 +240,9 @@ static bool parse_cpu_range(struct plan *p, const char *text, size_t len)
 	return true;
 }
 
-static bool set_cpus(struct bench_options *o, const char *value)
+static const char *set_cpus(void *into, const char *value)
 {
+	struct bench_options *o = into;
 	const char *at = value;
 
 	o->plan.cpu_count = 0;
@@ -250,38 +250,36 @@ static bool set_cpus(struct bench_options *o, const char *value)
 		size_t len = strcspn(at, ",");
 
 		if (!parse_cpu_range(&o->plan, at, len)) {
-			return refuse(o, "processors, as 1 or 0,2 or 2-5",
-				      value);
+			return "processors, as 1 or 0,2 or 2-5";
 		}
 		if (at[len] == '\0') {
-			return true;
+			return NULL;
 		}
 		at += len + 1;
 	}
 }
 
-static bool set_output(struct bench_options *o, const char *value)
+static const char *set_output(void *into, const char *value)
 {
 	static const char *const names[] = { "table", "json", "csv" };
+	struct bench_options *o = into;
 
 	for (int i = REPORT_TABLE; i <= REPORT_CSV; i++) {
 		if (strcmp(value, names[i - REPORT_TABLE]) == 0) {
 			o->form = (enum report_form)i;
-			return true;
+			return NULL;
 		}
 	}
-	return refuse(o, "table, json or csv", value);
+	return "table, json or csv";
 }
 
 /* ---- the table ---------------------------------------------------------- */
 
-#define APPLY(function) .apply = (function)
-#define AT(field)                                                              \
-	.offset = offsetof(struct bench_options, field),                       \
-	.width = sizeof(((struct bench_options *)NULL)->field)
-#define FROM(lowest, highest) .low = (lowest), .high = (highest)
+#define APPLY ARG_APPLY
+#define AT(field) ARG_AT(bench_options, field)
+#define FROM ARG_FROM
 
-static const struct entry table[] = {
+static const struct arg_entry entries[] = {
 	{ '\0', "vs", "SERVER",
 	  "a second server: rounds alternate, and the medians of\n"
 	  "the rounds' ratios, first to second, are shown",
@@ -362,7 +360,12 @@ static const struct entry table[] = {
 	{ 'h', "help", NULL, "this text", AT(help) },
 };
 
-enum { ENTRIES = sizeof(table) / sizeof(table[0]) };
+static const struct arg_table table = {
+	.command = "bench",
+	.entries = entries,
+	.count = sizeof(entries) / sizeof(entries[0]),
+	.help_column = 27,
+};
 
 void bench_options_help(FILE *out)
 {
@@ -375,28 +378,7 @@ void bench_options_help(FILE *out)
 	      "or unix:PATH\n"
 	      "(127.0.0.1:11211).\n\n",
 	      out);
-	for (size_t i = 0; i < ENTRIES; i++) {
-		const struct entry *e = &table[i];
-		const char *line = e->help;
-		char head[64];
-
-		snprintf(head, sizeof(head), "  %c%c%c --%s%s%s",
-			 e->letter != '\0' ? '-' : ' ',
-			 e->letter != '\0' ? e->letter : ' ',
-			 e->letter != '\0' ? ',' : ' ', e->name,
-			 e->value_name != NULL ? " " : "",
-			 e->value_name != NULL ? e->value_name : "");
-		for (;;) {
-			int len = (int)strcspn(line, "\n");
-
-			fprintf(out, "%-26s %.*s\n", head, len, line);
-			if (line[len] == '\0') {
-				break;
-			}
-			line += len + 1;
-			head[0] = '\0';
-		}
-	}
+	arg_table_help(&table, out);
 	fputs("\nExit status: 0 every reply was right; 1 errors were counted; "
 	      "2 the command line\n"
 	      "is wrong, or the load could not be made.\n",
@@ -404,99 +386,6 @@ void bench_options_help(FILE *out)
 }
 
 /* ---- reading ------------------------------------------------------------ */
-
-static bool apply_number(struct bench_options *o, const struct entry *e,
-			 const char *value)
-{
-	char *field = (char *)o + e->offset;
-	uint64_t number;
-	uint32_t narrow;
-
-	if (e->width == sizeof(bool)) {
-		*(bool *)field = true;
-		return true;
-	}
-	if (!num_parse_u64(value, strlen(value), &number) || number < e->low ||
-	    number > e->high) {
-		char range[80];
-
-		snprintf(range, sizeof(range), "from %llu to %llu",
-			 (unsigned long long)e->low,
-			 (unsigned long long)e->high);
-		return refuse(o, range, value);
-	}
-	narrow = (uint32_t)number;
-	if (e->width == sizeof(narrow)) {
-		memcpy(field, &narrow, sizeof(narrow));
-	} else {
-		memcpy(field, &number, sizeof(number));
-	}
-	return true;
-}
-
-/* Puts the option's name before what was said about its value. */
-static bool apply(struct bench_options *o, const struct entry *e,
-		  const char *value)
-{
-	char said[sizeof(o->problem)];
-
-	if (value == NULL && e->value_name != NULL) {
-		snprintf(o->problem, sizeof(o->problem), "--%s needs a value",
-			 e->name);
-		return false;
-	}
-	if (e->apply != NULL ? e->apply(o, value) : apply_number(o, e, value)) {
-		return true;
-	}
-	memcpy(said, o->problem, sizeof(said));
-	snprintf(o->problem, sizeof(o->problem), "--%s: %.160s", e->name, said);
-	return false;
-}
-
-static const struct entry *find(const char *name, size_t len, char letter)
-{
-	for (size_t i = 0; i < ENTRIES; i++) {
-		const struct entry *e = &table[i];
-
-		if ((letter != '\0' && e->letter == letter) ||
-		    (strlen(e->name) == len &&
-		     memcmp(e->name, name, len) == 0)) {
-			return e;
-		}
-	}
-	return NULL;
-}
-
-/* The option at argv[*at], and its value, which may be the next word. */
-static bool take_option(struct bench_options *o, int argc, char *const *argv,
-			int *at)
-{
-	const char *word = argv[(*at)++];
-	bool is_long = word[1] == '-';
-	size_t len = is_long ? strcspn(word + 2, "=") : 0;
-	const struct entry *e = find(word + 2, len, is_long ? '\0' : word[1]);
-	const char *value = NULL;
-
-	if (e == NULL) {
-		snprintf(o->problem, sizeof(o->problem),
-			 "%.60s: no such option; see dozo bench --help", word);
-		return false;
-	}
-	if (is_long && word[2 + len] == '=') {
-		value = word + 2 + len + 1;
-	} else if (!is_long && word[2] != '\0') {
-		value = word + 2;
-	}
-	if (value != NULL && e->value_name == NULL) {
-		snprintf(o->problem, sizeof(o->problem), "--%s takes no value",
-			 e->name);
-		return false;
-	}
-	if (value == NULL && e->value_name != NULL && *at < argc) {
-		value = argv[(*at)++];
-	}
-	return apply(o, e, value);
-}
 
 static bool conflict(struct bench_options *o, const char *text)
 {
@@ -558,8 +447,9 @@ bool bench_options_parse(struct bench_options *o, int argc, char *const *argv)
 
 	defaults(o);
 	for (int at = 1; at < argc && !o->help;) {
-		if (argv[at][0] == '-' && argv[at][1] != '\0') {
-			if (!take_option(o, argc, argv, &at)) {
+		if (arg_is_option(argv[at])) {
+			if (!arg_table_take(&table, o, argc, argv, &at,
+					    o->problem)) {
 				return false;
 			}
 		} else if (has_server) {

@@ -13,6 +13,7 @@
 
 #include "bench/plan.h"
 #include "bench/report.h"
+#include "cmd/arg_table.h"
 
 struct bench_options {
 	struct plan plan;
@@ -23,7 +24,7 @@ struct bench_options {
 	enum report_form form;
 	bool quiet;
 	bool help;
-	char problem[200]; /* what is wrong, one line */
+	char problem[ARG_PROBLEM_SIZE]; /* what is wrong, one line */
 };
 
 /*

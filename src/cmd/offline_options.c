@@ -8,56 +8,42 @@
 
 #include "base/limits.h"
 #include "base/num.h"
+#include "cmd/arg_table.h"
 #include "cmd/offline_options.h"
 #include "persist/when.h"
 
 #define MEMORY_MIB_MAX (1ULL << 24) /* 16 TiB */
 
-struct entry {
-	char letter;            /* '\0' for none */
-	const char *name;       /* NULL for none */
-	const char *value_name; /* NULL: takes none */
-	const char *help;       /* lines */
-	/* Of no value: NULL, and the bool at `offset` is set. */
-	bool (*apply)(struct offline_options *o, const char *value);
-	size_t offset;
-	unsigned commands;
-};
-
-static bool refuse(struct offline_options *o, const char *what,
-		   const char *value)
+static const char *add_directory(void *into, const char *value)
 {
-	snprintf(o->problem, sizeof(o->problem), "%s (given: %.60s)", what,
-		 value);
-	return false;
-}
+	struct offline_options *o = into;
 
-static bool add_directory(struct offline_options *o, const char *value)
-{
 	if (value[0] == '\0') {
-		return refuse(o, "a directory", "nothing");
+		return "a directory";
 	}
 	if (o->from_count == OFFLINE_ARCHIVES_MAX) {
-		return refuse(o, "too many directories", value);
+		return "too many directories";
 	}
 	o->from[o->from_count++] = value;
-	return true;
+	return NULL;
 }
 
-static bool set_into(struct offline_options *o, const char *value)
+static const char *set_into(void *into, const char *value)
 {
+	struct offline_options *o = into;
+
 	if (o->into != NULL || value[0] == '\0') {
-		return refuse(o, "one directory", value);
+		return "one directory";
 	}
 	o->into = value;
-	return true;
+	return NULL;
 }
 
-static bool set_time(struct offline_options *o, const char *value)
+static const char *set_time(void *into, const char *value)
 {
-	const char *why = when_parse(value, &o->to_time);
+	struct offline_options *o = into;
 
-	return why == NULL || refuse(o, why, value);
+	return when_parse(value, &o->to_time);
 }
 
 static bool parse_hex(const char *digits, uint64_t *out)
@@ -78,34 +64,34 @@ static bool parse_hex(const char *digits, uint64_t *out)
 }
 
 /* As dump shows it, or as the name of a file has it behind a 0x. */
-static bool set_lsn(struct offline_options *o, const char *value)
+static const char *set_lsn(void *into, const char *value)
 {
+	struct offline_options *o = into;
 	bool ok = strncmp(value, "0x", 2) == 0 ?
 			  parse_hex(value + 2, &o->to_lsn) :
 			  num_parse_u64(value, strlen(value), &o->to_lsn);
 
-	return (ok && o->to_lsn < UINT64_MAX) ||
-	       refuse(o, "an LSN, as 1025 or 0x401", value);
+	return ok && o->to_lsn < UINT64_MAX ? NULL : "an LSN, as 1025 or 0x401";
 }
 
-static bool set_memory(struct offline_options *o, const char *value)
+static const char *set_memory(void *into, const char *value)
 {
+	struct offline_options *o = into;
 	uint64_t mib;
 
 	if (!num_parse_u64(value, strlen(value), &mib) || mib < 8 ||
 	    mib > MEMORY_MIB_MAX) {
-		return refuse(o, "MiB, from 8 to 16777216", value);
+		return "MiB, from 8 to 16777216";
 	}
 	o->memory_limit = mib * MIB;
-	return true;
+	return NULL;
 }
 
-#define APPLY(function) .apply = (function)
-#define SET(field) .offset = offsetof(struct offline_options, field)
-#define OF(commands_) .commands = (commands_)
-#define OF_EACH (OFFLINE_CHECK | OFFLINE_DUMP | OFFLINE_RESTORE)
+#define APPLY ARG_APPLY
+#define SET(field) ARG_AT(offline_options, field)
+#define OF(commands) .forms = (commands)
 
-static const struct entry table[] = {
+static const struct arg_entry entries[] = {
 	{ '\0', "archive", "DIR",
 	  "where snapshots and journals are: an archive, or a data\n"
 	  "directory; as often as there are such places",
@@ -131,10 +117,8 @@ static const struct entry table[] = {
 	  SET(all), OF(OFFLINE_DUMP) },
 	{ '\0', "values", NULL, "show values too", SET(values),
 	  OF(OFFLINE_DUMP) },
-	{ 'h', "help", NULL, "this text", SET(help), OF(OF_EACH) },
+	{ 'h', "help", NULL, "this text", SET(help) },
 };
-
-enum { ENTRIES = sizeof(table) / sizeof(table[0]) };
 
 /* ---- help --------------------------------------------------------------- */
 
@@ -188,118 +172,27 @@ static const char *statuses(enum offline_command c)
 	       "command line is wrong.\n";
 }
 
-static void show_entry(const struct entry *e, FILE *out)
+static struct arg_table table_of(enum offline_command c)
 {
-	const char *line = e->help;
-	char head[64];
-
-	snprintf(head, sizeof(head), "  %c%c%c %s%s%s%s",
-		 e->letter != '\0' ? '-' : ' ',
-		 e->letter != '\0' ? e->letter : ' ',
-		 e->letter != '\0' && e->name != NULL ? ',' : ' ',
-		 e->name != NULL ? "--" : "", e->name != NULL ? e->name : "",
-		 e->value_name != NULL ? " " : "",
-		 e->value_name != NULL ? e->value_name : "");
-	for (;;) {
-		int len = (int)strcspn(line, "\n");
-
-		fprintf(out, "%-22s %.*s\n", head, len, line);
-		if (line[len] == '\0') {
-			break;
-		}
-		line += len + 1;
-		head[0] = '\0';
-	}
+	return (struct arg_table){
+		.command = offline_command_name(c),
+		.entries = entries,
+		.count = sizeof(entries) / sizeof(entries[0]),
+		.form = c,
+		.help_column = 23,
+	};
 }
 
 void offline_options_help(enum offline_command c, FILE *out)
 {
+	struct arg_table table = table_of(c);
+
 	fputs(usage(c), out);
-	for (size_t i = 0; i < ENTRIES; i++) {
-		if ((table[i].commands & c) != 0) {
-			show_entry(&table[i], out);
-		}
-	}
+	arg_table_help(&table, out);
 	fputs(statuses(c), out);
 }
 
 /* ---- reading ------------------------------------------------------------ */
-
-static const struct entry *find(enum offline_command c, const char *word,
-				size_t len, bool is_long)
-{
-	for (size_t i = 0; i < ENTRIES; i++) {
-		const struct entry *e = &table[i];
-
-		if ((e->commands & c) == 0) {
-			continue;
-		}
-		if (is_long ? e->name != NULL && strlen(e->name) == len &&
-				      memcmp(e->name, word, len) == 0 :
-			      e->letter != '\0' && e->letter == word[0]) {
-			return e;
-		}
-	}
-	return NULL;
-}
-
-/* Puts the option before what was said about its value. */
-static bool apply(struct offline_options *o, const struct entry *e,
-		  const char *value)
-{
-	char said[sizeof(o->problem)];
-	char letter[2] = { e->letter, '\0' };
-	const char *dashes = e->name != NULL ? "--" : "-";
-	const char *name = e->name != NULL ? e->name : letter;
-
-	if (value == NULL && e->value_name != NULL) {
-		snprintf(o->problem, sizeof(o->problem), "%s%s needs a value",
-			 dashes, name);
-		return false;
-	}
-	if (e->apply == NULL) {
-		*(bool *)((char *)o + e->offset) = true;
-		return true;
-	}
-	if (e->apply(o, value)) {
-		return true;
-	}
-	memcpy(said, o->problem, sizeof(said));
-	snprintf(o->problem, sizeof(o->problem), "%s%s: %.160s", dashes, name,
-		 said);
-	return false;
-}
-
-/* The option at argv[*at], and its value, which may be the next word. */
-static bool take_option(struct offline_options *o, enum offline_command c,
-			int argc, char *const *argv, int *at)
-{
-	const char *word = argv[(*at)++];
-	bool is_long = word[1] == '-';
-	const char *name = word + (is_long ? 2 : 1);
-	size_t len = is_long ? strcspn(name, "=") : 1;
-	const struct entry *e = find(c, name, len, is_long);
-	const char *value = NULL;
-
-	if (e == NULL) {
-		snprintf(o->problem, sizeof(o->problem),
-			 "%.60s: no such option; see dozo %s --help", word,
-			 offline_command_name(c));
-		return false;
-	}
-	if (name[len] != '\0') {
-		value = name + len + (is_long ? 1 : 0);
-	}
-	if (value != NULL && e->value_name == NULL) {
-		snprintf(o->problem, sizeof(o->problem),
-			 "%.60s: this option takes no value", word);
-		return false;
-	}
-	if (value == NULL && e->value_name != NULL && *at < argc) {
-		value = argv[(*at)++];
-	}
-	return apply(o, e, value);
-}
 
 static bool conflict(struct offline_options *o, const char *text)
 {
@@ -331,20 +224,28 @@ static bool check_whole(struct offline_options *o, enum offline_command c)
 bool offline_options_parse(struct offline_options *o, enum offline_command c,
 			   int argc, char *const *argv)
 {
+	struct arg_table table = table_of(c);
+
 	memset(o, 0, sizeof(*o));
 	o->to_lsn = UINT64_MAX;
 	o->to_time = UINT32_MAX;
 	for (int at = 1; at < argc && !o->help;) {
-		if (argv[at][0] == '-' && argv[at][1] != '\0') {
-			if (!take_option(o, c, argc, argv, &at)) {
+		const char *word = argv[at];
+		const char *why;
+
+		if (arg_is_option(word)) {
+			if (!arg_table_take(&table, o, argc, argv, &at,
+					    o->problem)) {
 				return false;
 			}
-		} else if (c == OFFLINE_RESTORE) {
-			return refuse(o, "directories follow an option",
-				      argv[at]);
-		} else if (!add_directory(o, argv[at++])) {
-			return false;
+			continue;
 		}
+		why = c == OFFLINE_RESTORE ? "directories follow an option" :
+					     add_directory(o, word);
+		if (why != NULL) {
+			return arg_refuse(o->problem, why, word);
+		}
+		at++;
 	}
 	return o->help || check_whole(o, c);
 }

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cmd/arg_table.h"
+
 enum offline_command {
 	OFFLINE_CHECK = 1 << 0,
 	OFFLINE_DUMP = 1 << 1,
@@ -32,7 +34,7 @@ struct offline_options {
 	bool values;
 	bool quiet;
 	bool help;
-	char problem[200]; /* what is wrong, one line */
+	char problem[ARG_PROBLEM_SIZE]; /* what is wrong, one line */
 };
 
 /*

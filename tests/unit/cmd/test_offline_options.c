@@ -64,7 +64,7 @@ static void test_one_directory(void **state)
 		"--all: no such option; see dozo "
 		"check --help");
 	refused(OFFLINE_DUMP, "--into d", "no such option; see dozo dump");
-	refused(OFFLINE_DUMP, "--all=1 d", "takes no value");
+	refused(OFFLINE_DUMP, "--all=1 d", "--all takes no value");
 	refused(OFFLINE_CHECK, "-x d", "-x: no such option");
 }
 
@@ -119,7 +119,9 @@ static void test_restore_refuses(void **state)
 	refused(OFFLINE_RESTORE, BEGIN "--to-lsn 1 d",
 		"directories follow an option (given: d)");
 	refused(OFFLINE_RESTORE, BEGIN "--to-lsn 1 --into d",
-		"--into: one directory");
+		"--into: one directory (given: d)");
+	refused(OFFLINE_RESTORE,
+		"--into=", "--into: one directory (given: nothing)");
 }
 
 static void test_too_many(void **state)
