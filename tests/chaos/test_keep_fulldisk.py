@@ -19,7 +19,7 @@ from test_chaos import server  # sets the path
 import keepkit
 
 CLONE_NEWNS = 0x00020000
-MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+MS_REMOUNT, MS_REC, MS_PRIVATE = 32, 0x4000, 1 << 18
 MIB = 1 << 20
 FLAGS = ("-m", "64", "-M", "-t", "2", "--journal-size=1m",
          "--log-window=1m")
@@ -165,6 +165,54 @@ def test_full_disk(disk, fsync):
             keep.kill()
         else:
             keep.stop()
+        check_all(keep.start(), stored)
+
+
+class Names(Ballast):
+    """Takes the names that a disk has room for: its inodes."""
+
+    def take(self, leave):
+        os.mkdir(self.path)
+        for number in range(os.statvfs(self.path).f_ffree - leave):
+            with open(os.path.join(self.path, str(number)), "wb"):
+                pass
+
+    def free(self):
+        shutil.rmtree(self.path)
+
+
+def test_no_more_inodes(disk):
+    """There is room, but no new file can be made: as with a full disk."""
+    system("mount", b"tmpfs", disk.encode(), b"tmpfs", MS_REMOUNT,
+           b"size=16m,nr_inodes=100,mode=755")
+    names = Names(disk)
+    stored = {}
+    with keep_on(disk, "always") as keep:
+        one = keep.start()
+        names.take(0)
+        one = fill_the_disk(keep, names, stored)
+        # That was not before the file that was there had its full size.
+        assert 500 < len(stored) < 2000
+        check_all(one, stored, 7)
+        assert "the journal cannot be written: No space left on device" in \
+            one.stderr()
+        errors = keepkit.stat(one, "snapshot_errors")
+        with one.connect() as conn:
+            assert conn.ask(b"snapshot\r\n") == b"OK\r\n"
+        keepkit.await_stat(one, "snapshot_errors", lambda n: n > errors)
+        names.free()
+        keepkit.await_stat(one, "read_only", lambda on: on == 0)
+        with one.connect() as conn:
+            assert writable(conn)
+        keepkit.take_snapshot(one)
+        check_all(one, stored)
+        names.take(0)
+        one.signal(signal.SIGTERM)
+        assert one.wait(keepkit.WAIT_S) == 1, one.stderr()
+        with pytest.raises(server.Died) as refused:
+            keep.start()
+        assert "No space left on device" in str(refused.value)
+        names.free()
         check_all(keep.start(), stored)
 
 

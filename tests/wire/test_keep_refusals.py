@@ -173,6 +173,95 @@ def test_foreign_files(tmp_path):
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
+def test_a_link_to_a_directory(keep):
+    """It is used; one that leads nowhere is not."""
+    link = keep.top + "/link"
+    os.symlink(keep.path, link)
+    one = server.Server("dozo", ("--data-dir", link))
+    try:
+        with one.connect() as conn:
+            assert keepkit.mg(conn, b"last")["v"] == b"x"
+        refused("--data-dir", keep.path, says=["another process"])
+        one.stop()
+    finally:
+        one.kill()
+    os.unlink(link)
+    os.symlink(keep.top + "/none", link)
+    refused("--data-dir", link, says=[link, "No such file or directory"])
+    assert not os.path.exists(keep.top + "/none")
+    os.unlink(link)
+    os.symlink(link, link)
+    refused("--data-dir", link, says=[link, "symbolic links"])
+    starts(keep)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
+def test_files_of_another_user(keep):
+    """As when it once was started as another user."""
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(keep.path, nobody, -1)
+    for name in keep.names():
+        os.chown(os.path.join(keep.path, name), nobody, -1)
+    for name in ("dozo", "lock", keep.names("journal-")[-1],
+                 keep.names("snapshot-")[0]):
+        path = os.path.join(keep.path, name)
+        os.chown(path, 0, -1)
+        untouched(keep, lambda: refused(
+            "--data-dir", keep.path, "-u", "nobody",
+            says=[keep.path, name, "Permission denied"]))
+        os.chown(path, nobody, -1)
+    keep.start("-u", "nobody").stop()
+    starts(keep)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
+def test_a_directory_that_does_not_let_in(keep):
+    nobody = pwd.getpwnam("nobody").pw_uid
+    for path in [keep.path] + [os.path.join(keep.path, name)
+                               for name in keep.names()]:
+        os.chown(path, nobody, -1)
+    for mode in (0, 0o300, 0o600):
+        os.chmod(keep.path, mode)
+        untouched(keep, lambda: refused(
+            "--data-dir", keep.path, "-u", "nobody",
+            says=[keep.path, "Permission denied"]))
+    os.chmod(keep.path, 0o700)
+    keep.start("-u", "nobody").stop()
+    starts(keep)
+
+
+def test_names_that_are_only_like_ours(keep):
+    """They are the operator's, and stay."""
+    mine = ["journal-1", "journal-0000000000000001.bak", "snapshot-",
+            "journal-000000000000000G", "Snapshot-0000000000000001",
+            "snapshot-0000000000000001~", "part"]
+    for name in mine:
+        with open(os.path.join(keep.path, name), "w", encoding="ascii") as f:
+            f.write("mine")
+    starts(keep)
+    keep.again()
+    assert set(mine) <= set(keep.names())
+
+
+def test_a_directory_with_a_name_of_ours(keep):
+    for kind in ("journal-", "snapshot-"):
+        name = kind + "0000000000ffffff"
+        os.mkdir(os.path.join(keep.path, name))
+        untouched(keep, lambda: refused(
+            "--data-dir", keep.path, says=[keep.path, name]))
+        os.rmdir(os.path.join(keep.path, name))
+    starts(keep)
+
+
+def test_an_archive_that_is_a_file(keep):
+    path = keep.top + "/file"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("mine")
+    refused("--data-dir", keep.path, "--archive-dir", path,
+            says=["--archive-dir", path, "Not a directory"])
+    starts(keep)
+
+
 def test_an_archive_that_is_missing(keep):
     refused("--data-dir", keep.path, "--archive-dir", keep.top + "/none",
             says=["--archive-dir", keep.top + "/none", "No such file"])
