@@ -808,17 +808,24 @@ static void session_received(struct io_stream *stream, unsigned slot, size_t n)
 	session_end_turn(s);
 }
 
+static void go_on(struct session *s)
+{
+	if (s->dump != NULL) {
+		dump_continue(s);
+	}
+	if (s->dump == NULL && s->in_len > 0) {
+		session_input(s, s->in, s->in_len);
+	}
+}
+
 static void session_again(struct io_stream *stream)
 {
 	struct session *s = session_of(stream);
 
 	worker_begin_turn(s->worker);
 	s->again = false;
-	if (s->dump != NULL) {
-		dump_continue(s);
-	}
-	if (s->dump == NULL && s->in_len > 0) {
-		session_input(s, s->in, s->in_len);
+	if (!s->worker->stopping) {
+		go_on(s);
 	}
 	session_end_turn(s);
 	if (!s->dead) {
@@ -832,7 +839,7 @@ void session_drained(struct session *s)
 	if (s->watcher != NULL && !s->broken) {
 		watch_read(s);
 	}
-	if (s->paused && s->queued < OUT_PAUSE / 2) {
+	if (s->paused && s->queued < OUT_PAUSE / 2 && !s->worker->stopping) {
 		s->paused = false;
 		s->waits_for_log = false;
 		session_yield(s);

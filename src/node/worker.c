@@ -18,7 +18,10 @@
 enum {
 	IDLE_CHECK_MS = 1000,
 	REFILLS_PER_TURN = 8,
-	STOP_HELD_MS = 2000, /* what a sync may take at a stop */
+	/* A stop waits so long for the sync that runs; a disk that needs more
+	 * than half a minute has been given up by most drivers. */
+	STOP_HELD_MS = 60000,
+	STOP_LOOK_MS = 1000,
 };
 
 /* A connection on its way from the acceptor to its worker. */
@@ -125,7 +128,8 @@ void worker_wake_held(struct worker *w)
 
 /*
  * Ends the sessions; those whose replies wait for the gate are left for when
- * it moves, unless `all`: what was acknowledged by then is told.
+ * it moves, unless `all`: what has been done is told when it is durable.  They
+ * run nothing more, or their last reply might never come.
  */
 static void stop_sessions(struct worker *w, bool all)
 {
@@ -137,6 +141,8 @@ static void stop_sessions(struct worker *w, bool all)
 		if (all || s->queue == NULL ||
 		    gate_passes(w->gate, s->queue->need)) {
 			session_close(s, "shutdown");
+		} else {
+			s->paused = true;
 		}
 	}
 	if (list_empty(&w->sessions)) {
@@ -176,15 +182,38 @@ static void stop_run(struct io_msg *m)
 
 	w->stopping = true;
 	worker_begin_turn(w);
-	io_timer_set(w->loop, &w->stop_timer, STOP_HELD_MS);
+	io_timer_set(w->loop, &w->stop_timer, STOP_LOOK_MS);
 	stop_sessions(w, false);
 }
 
+static uint32_t sessions_left(const struct worker *w)
+{
+	return atomic_load_explicit(&w->session_count, memory_order_relaxed);
+}
+
+/* Some sessions wait for the gate still, or have ended meanwhile. */
 static void stop_fire(struct io_timer *t)
 {
 	struct worker *w = list_entry(t, struct worker, stop_timer);
+	bool first = w->stop_waited_ms == 0;
 
+	w->stop_waited_ms += STOP_LOOK_MS;
 	worker_begin_turn(w);
+	if (w->stop_waited_ms < STOP_HELD_MS) {
+		io_timer_set(w->loop, t, STOP_LOOK_MS);
+		stop_sessions(w, false);
+		if (first && !list_empty(&w->sessions)) {
+			diag(DIAG_NOTE,
+			     "%u connections wait until their changes are on "
+			     "disk",
+			     sessions_left(w));
+		}
+		return;
+	}
+	diag(DIAG_WARN,
+	     "%u connections closed without their replies: after %d s their "
+	     "changes are not on disk",
+	     sessions_left(w), STOP_HELD_MS / 1000);
 	stop_sessions(w, true);
 }
 

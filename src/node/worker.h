@@ -66,7 +66,8 @@ struct worker {
 	bool put_off;          /* the command stopped on the way, at `rest` */
 	struct span rest;
 	bool stopping;
-	struct io_timer stop_timer; /* held replies get so long at a stop */
+	struct io_timer stop_timer; /* looks after those that are held */
+	uint32_t stop_waited_ms;
 	struct io_timer idle_timer;
 	struct io_msg stop_msg;
 	struct io_msg gate_msg;

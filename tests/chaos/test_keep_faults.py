@@ -440,3 +440,31 @@ def test_an_end_while_writers_wait():
             assert acknowledged > 0
             for number in range(acknowledged):
                 assert keepkit.mg(conn, b"k%d" % number) is not None
+
+
+def test_an_end_waits_for_the_sync_that_runs():
+    """SIGTERM while a sync takes long: who waits for it gets the reply when
+    it is true, what has come since is not begun, and the end is clean."""
+    with Faulty("--fsync=always") as keep:
+        one = keep.start()
+        conns = [one.connect() for _ in range(4)]
+        keep.arm("fdatasync", 1, 0, injector.FOREVER, only="journal-",
+                 delay_us=1800000)
+        for number, conn in enumerate(conns):
+            conn.send(b"set k%d 0 0 1\r\nx\r\n" % number)
+        keepkit.await_true("all are executed", lambda: keepkit.stat(
+            one, "cmd_set") == 4)
+        one.signal(signal.SIGTERM)
+        began = time.monotonic()
+        keepkit.await_true("it stops", lambda: "stopping" in one.stderr())
+        for number, conn in enumerate(conns):
+            # It may be cut off from both sides by then.
+            conn.send(b"set late%d 0 0 1\r\nx\r\n" % number)
+        for conn in conns:
+            assert conn.rest() == b"STORED\r\n"
+            conn.close()
+        assert one.wait(keepkit.WAIT_S) == 0, one.stderr()
+        print("%.1f s" % (time.monotonic() - began))
+        assert "wait until their changes are on disk" in one.stderr()
+        with keep.start().connect() as conn:
+            assert int(conn.stats()["curr_items"]) == 4
