@@ -10,15 +10,17 @@
  * some. A request that should have gone while the probe still waited counts
  * from its intended time: a stall cannot hide.
  *
+ * A second probe, alike, speaks at the same time to a server that does nothing
+ * (control.h): it tells what the machine alone does to a request, since a
+ * virtual processor can be taken away for many milliseconds.
+ *
  * Judged: during the mischief the probe's 99th percentile is at most twice
- * the quiet one. Quiet figures below two milliseconds count as two, because
- * the scheduler of a small machine with three programs on it makes that much
- * noise. Up to five rounds are run and the best one counts: a server that
- * lets itself be held up fails every one. A round during which other
- * processes used more than a tenth of the machine says nothing about a 99th
- * percentile; when all rounds were so, the medians are compared in its place.
- * Memory never exceeds the limit by more than a tenth plus a fixed base, and
- * at the end the descriptors are back.
+ * the worst of its own quiet one, the other probe's, and two milliseconds.
+ * Up to five rounds are run and the best one counts: a server that lets itself
+ * be held up fails every one. Since a server that burns the machine would hold
+ * up both probes, its processor time is bounded, too. Memory never exceeds the
+ * limit by more than a tenth plus a fixed base, and at the end the descriptors
+ * are back.
  */
 
 #include <errno.h>
@@ -29,19 +31,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "dialer.h"
 #include "toolargs.h"
 #include "victim.h"
 
 #define PROBE_CONNS 8
 #define PROBE_GAP_US 2500
-#define PROBE_BYTES 100
-#define OTHERS_MAX 10 /* percent of the machine */
+#define PROBE_BYTES CONTROL_BYTES
+#define CPU_MAX 25 /* percent of one processor; 3 were seen */
 #define FLOOR_US 2000
 #define ROUNDS 5
 #define TICK_MS 100
@@ -154,11 +156,20 @@ static bool probe_init(struct probe *probe, uint16_t port, uint64_t seconds)
 
 		snprintf(key, sizeof(key), "probe%zu", i);
 		if (!talk_open(&probe->talks[i], port, 10000) ||
-		    !talk_store(&probe->talks[i], key, PROBE_BYTES, 'p')) {
+		    !talk_store(&probe->talks[i], key, PROBE_BYTES,
+				CONTROL_FILL)) {
 			return false;
 		}
 	}
 	return true;
+}
+
+static void probe_release(struct probe *probe)
+{
+	for (size_t i = 0; i < PROBE_CONNS; i++) {
+		talk_close(&probe->talks[i]);
+	}
+	free(probe->latency_us);
 }
 
 static void probe_start(struct probe *probe)
@@ -171,15 +182,9 @@ static void probe_start(struct probe *probe)
 	}
 }
 
-/* Latencies of one run of the probe, in microseconds. */
-struct latency {
-	uint64_t p50_us;
-	uint64_t p99_us;
-};
-
 /* Ends a run of the probe; false when an answer was wrong or missing. */
 static bool probe_finish(struct probe *probe, const char *what,
-			 struct latency *latency)
+			 uint64_t *p99_us)
 {
 	atomic_store(&probe->stop, true);
 	pthread_join(probe->thread, NULL);
@@ -190,11 +195,10 @@ static bool probe_finish(struct probe *probe, const char *what,
 		return false;
 	}
 	qsort(probe->latency_us, probe->count, sizeof(uint64_t), compare_us);
-	latency->p50_us = probe->latency_us[probe->count / 2];
-	latency->p99_us = probe->latency_us[probe->count * 99 / 100];
+	*p99_us = probe->latency_us[probe->count * 99 / 100];
 	printf("%s: %zu requests, p50 %" PRIu64 " us, p99 %" PRIu64
 	       " us, longest %" PRIu64 " us\n",
-	       what, probe->count, latency->p50_us, latency->p99_us,
+	       what, probe->count, probe->latency_us[probe->count / 2], *p99_us,
 	       probe->latency_us[probe->count - 1]);
 	return true;
 }
@@ -380,136 +384,91 @@ static bool mischief_close(struct mischief *mischief, uint64_t turns_min)
 
 /* ---- rounds ------------------------------------------------------------- */
 
-/* Processor time so far: of the machine, and of this test with its server. */
-struct usage {
-	uint64_t all_us; /* busy and idle */
-	uint64_t busy_us;
-	uint64_t ours_us;
+/* The probe of the server and, beside it, that of the control. */
+struct probes {
+	struct probe server;
+	struct probe control;
 };
 
-static void usage_read(struct usage *usage, const struct victim *victim)
-{
-	uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-	uint64_t part[8] = { 0 }; /* user nice system idle iowait irq ... */
-	struct rusage self;
-	FILE *file = fopen("/proc/stat", "r");
-
-	if (file == NULL ||
-	    fscanf(file,
-		   "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-		   " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-		   &part[0], &part[1], &part[2], &part[3], &part[4], &part[5],
-		   &part[6], &part[7]) != 8) {
-		perror("/proc/stat");
-		exit(2);
-	}
-	fclose(file);
-	getrusage(RUSAGE_SELF, &self);
-	usage->all_us = 0;
-	for (size_t i = 0; i < 8; i++) {
-		usage->all_us += part[i] * tick_us;
-	}
-	usage->busy_us = usage->all_us - (part[3] + part[4]) * tick_us;
-	usage->ours_us =
-		victim_cpu_us(victim) +
-		(uint64_t)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) *
-			1000000u +
-		(uint64_t)(self.ru_utime.tv_usec + self.ru_stime.tv_usec);
-}
-
-/* Percent of the machine that other processes used since `before`. */
-static uint64_t usage_others(const struct usage *before,
-			     const struct victim *victim)
-{
-	struct usage now;
-	uint64_t busy_us;
-	uint64_t ours_us;
-
-	usage_read(&now, victim);
-	busy_us = now.busy_us - before->busy_us;
-	ours_us = now.ours_us - before->ours_us;
-	busy_us = busy_us > ours_us ? busy_us - ours_us : 0;
-	return busy_us * 100 / (now.all_us - before->all_us + 1);
-}
-
-enum verdict {
-	VERDICT_BAD,
-	VERDICT_BUSY_BAD, /* by the median, on a busy machine */
-	VERDICT_BUSY_GOOD,
-	VERDICT_GOOD,
+/* Their 99th percentiles, in microseconds. */
+struct latencies {
+	uint64_t server;
+	uint64_t control;
 };
 
-static uint64_t allowed_us(uint64_t quiet_us)
+static void probes_start(struct probes *probes)
 {
-	return 2 * (quiet_us > FLOOR_US ? quiet_us : FLOOR_US);
+	probe_start(&probes->server);
+	probe_start(&probes->control);
 }
 
-static enum verdict round_judge(const struct latency *quiet,
-				const struct latency *noisy, uint64_t others)
+static bool probes_finish(struct probes *probes, const char *when,
+			  struct latencies *latencies)
 {
-	printf("others used %" PRIu64 " %% of the machine; p99 allowed %" PRIu64
-	       " us, p50 allowed %" PRIu64 " us\n",
-	       others, allowed_us(quiet->p99_us), allowed_us(quiet->p50_us));
-	if (noisy->p99_us <= allowed_us(quiet->p99_us)) {
-		return VERDICT_GOOD;
-	}
-	if (others <= OTHERS_MAX) {
-		return VERDICT_BAD;
-	}
-	return noisy->p50_us <= allowed_us(quiet->p50_us) ? VERDICT_BUSY_GOOD :
-							    VERDICT_BUSY_BAD;
+	bool good;
+
+	printf("%s\n", when);
+	good = probe_finish(&probes->server, "  server", &latencies->server);
+	good &= probe_finish(&probes->control, "  control",
+			     &latencies->control);
+	return good;
 }
 
-static enum verdict round_run(struct mischief *mischief, struct probe *probe,
-			      uint64_t seconds)
+static uint64_t max_us(uint64_t a, uint64_t b)
 {
-	struct latency quiet;
-	struct latency noisy;
-	struct usage before;
+	return a > b ? a : b;
+}
+
+static bool round_judge(const struct latencies *quiet,
+			const struct latencies *noisy, uint64_t cpu)
+{
+	uint64_t allowed_us = 2 * max_us(max_us(quiet->server, noisy->control),
+					 FLOOR_US);
+
+	printf("  allowed: p99 %" PRIu64 " us; the server used %" PRIu64
+	       " %% of a processor, allowed %d %%\n",
+	       allowed_us, cpu, CPU_MAX);
+	return noisy->server <= allowed_us && cpu <= CPU_MAX;
+}
+
+static bool round_run(struct mischief *mischief, struct probes *probes,
+		      uint64_t seconds)
+{
+	struct latencies quiet;
+	struct latencies noisy;
+	uint64_t cpu_us = 0;
 	bool answered;
 
-	usage_read(&before, &mischief->victim);
-	probe_start(probe);
+	probes_start(probes);
 	poll(NULL, 0, (int)(seconds * 1000 / 2));
-	answered = probe_finish(probe, "quiet", &quiet);
+	answered = probes_finish(probes, "quiet", &quiet);
 	mischief_open(mischief);
 	if (answered) {
-		probe_start(probe);
+		cpu_us = victim_cpu_us(&mischief->victim);
+		probes_start(probes);
 		mischief_run(mischief, seconds);
-		answered = probe_finish(probe, "during the mischief", &noisy);
+		answered = probes_finish(probes, "during the mischief", &noisy);
+		cpu_us = victim_cpu_us(&mischief->victim) - cpu_us;
 	}
 	if (!mischief_close(mischief, seconds / 2)) {
 		printf("FAILED: every actor acts every other second\n");
 		answered = false;
 	}
-	if (!answered) {
-		return VERDICT_BAD;
-	}
-	return round_judge(&quiet, &noisy,
-			   usage_others(&before, &mischief->victim));
+	return answered &&
+	       round_judge(&quiet, &noisy, cpu_us / (seconds * 10000));
 }
 
-/* The best round counts, but a bad one on a machine of our own outweighs
- * all that were run on a busy one. */
-static bool rounds_run(struct mischief *mischief, struct probe *probe,
+static bool rounds_run(struct mischief *mischief, struct probes *probes,
 		       uint64_t seconds)
 {
-	bool seen[VERDICT_GOOD + 1] = { false };
+	bool good = false;
 
-	for (int i = 0; i < ROUNDS && !probe->broken; i++) {
-		enum verdict verdict = round_run(mischief, probe, seconds);
-
-		if (verdict == VERDICT_GOOD) {
-			return true;
-		}
-		seen[verdict] = true;
+	for (int i = 0; i < ROUNDS && !good && !probes->server.broken &&
+			!probes->control.broken;
+	     i++) {
+		good = round_run(mischief, probes, seconds);
 	}
-	if (seen[VERDICT_BUSY_GOOD] && !seen[VERDICT_BAD]) {
-		printf("the machine was too busy for a 99th percentile: judged "
-		       "by the median\n");
-		return true;
-	}
-	return false;
+	return good;
 }
 
 static bool slow_prepare(const struct victim *victim)
@@ -574,7 +533,8 @@ int main(int argc, char **argv)
 		  "3 announcers, 4 halves, 5 spacers" },
 	};
 	struct mischief mischief = { 0 };
-	struct probe probe;
+	struct control control;
+	struct probes probes;
 	bool good;
 	long fds;
 
@@ -582,20 +542,20 @@ int main(int argc, char **argv)
 	mischief.victim.pid = (pid_t)pid;
 	mischief.victim.port = (uint16_t)port;
 	fds = victim_fds(&mischief.victim);
-	if (!slow_prepare(&mischief.victim) ||
-	    !probe_init(&probe, (uint16_t)port, seconds + 10)) {
+	if (!control_start(&control) || !slow_prepare(&mischief.victim) ||
+	    !probe_init(&probes.server, (uint16_t)port, seconds + 10) ||
+	    !probe_init(&probes.control, control.port, seconds + 10)) {
 		fprintf(stderr, "cannot prepare\n");
 		return 2;
 	}
 	mischief_cast(&mischief, only);
-	good = slow_check(rounds_run(&mischief, &probe, seconds),
-			  "the probe's latency within its bound");
-	for (size_t i = 0; i < PROBE_CONNS; i++) {
-		talk_close(&probe.talks[i]);
-	}
+	good = slow_check(rounds_run(&mischief, &probes, seconds),
+			  "latency and processor time within their bounds");
+	probe_release(&probes.server);
+	probe_release(&probes.control);
+	control_stop(&control);
 	good &= slow_judge(&mischief, fds,
 			   (long)(limit_mb * 1126 + base_mb * 1024));
-	free(probe.latency_us);
 	free(mischief.actors);
 	printf("%s\n", good ? "passed" : "failed");
 	return good ? 0 : 1;
