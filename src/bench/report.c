@@ -22,7 +22,7 @@ struct column {
 
 static const struct column columns[] = {
 	{ "requests", "requests", false, 0, FIGURE(requests) },
-	{ "seconds", "seconds", false, 4, FIGURE(seconds) },
+	{ "seconds", "seconds", false, 6, FIGURE(seconds) },
 	{ "requests_per_s", "requests_per_s", false, 1,
 	  FIGURE(requests_per_s) },
 	{ "hits", "hits", false, 0, FIGURE(hits) },
