@@ -12,51 +12,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "cmd/bench_options.h"
 
-enum { WORDS_MAX = 40 };
+static struct arguments words;
 
-/* Parses words parted by spaces; they stay allocated in `keep`. */
-static bool parse(struct bench_options *o, const char *line, char **keep)
+static bool parse(struct bench_options *o, const char *line)
 {
-	char *argv[WORDS_MAX] = { (char *)"bench" };
-	int argc = 1;
-	char *save = NULL;
-
-	*keep = strdup(line);
-	assert_non_null(*keep);
-	for (char *word = strtok_r(*keep, " ", &save); word != NULL;
-	     word = strtok_r(NULL, " ", &save)) {
-		assert_true(argc < WORDS_MAX);
-		argv[argc++] = word;
-	}
-	return bench_options_parse(o, argc, argv);
+	arguments_split(&words, line);
+	return bench_options_parse(o, words.argc, words.argv);
 }
 
 static struct plan plan_of(const char *line)
 {
 	struct bench_options o;
-	char *keep;
 
-	if (!parse(&o, line, &keep)) {
+	if (!parse(&o, line)) {
 		fail_msg("%s: %s", line, o.problem);
 	}
-	free(keep);
 	return o.plan;
 }
 
-static void refused(const char *line, const char *words)
+static void refused(const char *line, const char *why)
 {
 	struct bench_options o;
-	char *keep;
 
-	if (parse(&o, line, &keep)) {
+	if (parse(&o, line)) {
 		fail_msg("%s was taken", line);
 	}
-	if (strstr(o.problem, words) == NULL) {
-		fail_msg("%s: '%s' does not say '%s'", line, o.problem, words);
+	if (strstr(o.problem, why) == NULL) {
+		fail_msg("%s: '%s' does not say '%s'", line, o.problem, why);
 	}
-	free(keep);
 }
 
 static void test_defaults(void **state)
@@ -198,22 +184,18 @@ static void test_cpus(void **state)
 static void test_servers(void **state)
 {
 	struct bench_options o;
-	char *keep;
 
 	(void)state;
-	assert_true(parse(&o, "", &keep));
+	assert_true(parse(&o, ""));
 	assert_string_equal(o.server, "127.0.0.1:11211");
 	assert_null(o.versus);
-	free(keep);
-	assert_true(parse(&o, "--vs 22 -o json --pid 5 --vs-pid 6 -q unix:/a",
-			  &keep));
+	assert_true(parse(&o, "--vs 22 -o json --pid 5 --vs-pid 6 -q unix:/a"));
 	assert_string_equal(o.server, "unix:/a");
 	assert_string_equal(o.versus, "22");
 	assert_int_equal(o.pid, 5);
 	assert_int_equal(o.versus_pid, 6);
 	assert_int_equal(o.form, REPORT_JSON);
 	assert_true(o.quiet);
-	free(keep);
 	refused("a b", "b: a server was named already");
 	refused("--vs-pid 5", "--vs-pid goes with --vs");
 	refused("-o xml", "--output: table, json or csv (given: xml)");
