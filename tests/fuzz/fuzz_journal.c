@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/crc.h"
 #include "persist/journal_reader.h"
+#include "tiny_dir.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,7 +26,6 @@ enum {
 	RIGHT_MARKS = 1 << 2,
 	CONTROL_BYTES = 4,
 	FIRST_LSN = 1,
-	FILE_NUMBER = 1,
 	AT_LSN = 8,
 	AT_KIND = 20,
 };
@@ -34,50 +34,6 @@ static const struct file_header header = { .kind = FILE_JOURNAL,
 					   .identity = 5,
 					   .lsn = FIRST_LSN,
 					   .hash_seed = 7 };
-
-/* ---- a directory of one file -------------------------------------------- */
-
-struct tiny_dir {
-	struct dir dir;
-	const char *bytes;
-	size_t size;
-};
-
-static int tiny_open(struct dir *d, const char *name, enum file_use use)
-{
-	(void)d;
-	check(strcmp(name, "journal-0000000000000001") == 0);
-	check(use == FILE_READ);
-	return FILE_NUMBER;
-}
-
-static int64_t tiny_size(struct dir *d, int file)
-{
-	check(file == FILE_NUMBER);
-	return (int64_t)((struct tiny_dir *)d)->size;
-}
-
-static long tiny_read(struct dir *d, int file, void *to, size_t n,
-		      uint64_t offset)
-{
-	const struct tiny_dir *t = (struct tiny_dir *)d;
-
-	check(file == FILE_NUMBER && offset == 0);
-	n = n < t->size ? n : t->size;
-	memcpy(to, t->bytes, n);
-	return (long)n;
-}
-
-static void tiny_close(struct dir *d, int file)
-{
-	(void)d;
-	check(file == FILE_NUMBER);
-}
-
-static const struct dir_ops tiny_ops = { .open = tiny_open,
-					 .size = tiny_size,
-					 .read = tiny_read,
-					 .close = tiny_close };
 
 /* ---- making right ------------------------------------------------------- */
 
@@ -167,7 +123,7 @@ static void check_records(const struct journal_file *f, uint64_t until)
 
 static struct outcome read_file(const char *bytes, size_t size, uint64_t until)
 {
-	struct tiny_dir dir = { { &tiny_ops }, bytes, size };
+	struct tiny_dir dir = tiny_dir("journal-0000000000000001", bytes, size);
 	struct journal_link link = { .lsn = FIRST_LSN,
 				     .until = until,
 				     .next = until == UINT64_MAX ? 0 : 1000 };

@@ -19,6 +19,7 @@
 #include "base/crc.h"
 #include "persist/snapshot.h"
 #include "persist/snapshot_form.h"
+#include "tiny_dir.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,59 +29,11 @@ enum {
 	RECORDS_SHIFT = 2,
 	CONTROL_BYTES = 4,
 	LSN = 1,
-	FILE_NUMBER = 1,
 };
 
 static const struct file_header header = { .kind = FILE_SNAPSHOT,
 					   .identity = 5,
 					   .lsn = LSN };
-
-/* ---- a directory of one file ------------------------------------------- */
-
-struct tiny_dir {
-	struct dir dir;
-	const char *bytes;
-	size_t size;
-};
-
-static int tiny_open(struct dir *d, const char *name, enum file_use use)
-{
-	(void)d;
-	check(strcmp(name, "snapshot-0000000000000001") == 0);
-	check(use == FILE_READ);
-	return FILE_NUMBER;
-}
-
-static int64_t tiny_size(struct dir *d, int file)
-{
-	check(file == FILE_NUMBER);
-	return (int64_t)((struct tiny_dir *)d)->size;
-}
-
-static long tiny_read(struct dir *d, int file, void *to, size_t n,
-		      uint64_t offset)
-{
-	const struct tiny_dir *t = (struct tiny_dir *)d;
-	size_t left = offset < t->size ? t->size - offset : 0;
-
-	check(file == FILE_NUMBER);
-	n = n < left ? n : left;
-	if (n > 0) {
-		memcpy(to, t->bytes + offset, n);
-	}
-	return (long)n;
-}
-
-static void tiny_close(struct dir *d, int file)
-{
-	(void)d;
-	check(file == FILE_NUMBER);
-}
-
-static const struct dir_ops tiny_ops = { .open = tiny_open,
-					 .size = tiny_size,
-					 .read = tiny_read,
-					 .close = tiny_close };
 
 /* ---- making right ------------------------------------------------------ */
 
@@ -191,7 +144,8 @@ static bool read_block(const struct snapshot_file *f, uint64_t n,
 /* Is all of it taken? */
 static bool read_file(const char *bytes, size_t size)
 {
-	struct tiny_dir dir = { { &tiny_ops }, bytes, size };
+	struct tiny_dir dir = tiny_dir("snapshot-0000000000000001", bytes,
+				       size);
 	struct snapshot_block b = { .data = NULL };
 	struct snapshot_file f;
 	bool good = snapshot_open(&f, &dir.dir, LSN);
