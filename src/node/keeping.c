@@ -7,7 +7,6 @@
  *     connections end, since nobody knows whether those changes will last.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,16 +206,11 @@ static void on_progress(void *arg, const struct recover_progress *p)
 	}
 }
 
-/* A signal that ends the server waits: recovery may take long. */
+/* Recovery may take long. */
 static bool is_told_to_stop(void *arg)
 {
-	sigset_t waiting;
-
 	(void)arg;
-	return sigpending(&waiting) == 0 &&
-	       (sigismember(&waiting, SIGTERM) == 1 ||
-		sigismember(&waiting, SIGINT) == 1 ||
-		sigismember(&waiting, SIGUSR1) == 1);
+	return node_stop_signal_waits();
 }
 
 static void tell_recovery(const struct node *n, const struct recovery *r,

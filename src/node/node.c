@@ -136,13 +136,32 @@ static void signal_readable(struct io_watch *w)
 	}
 }
 
+/* SIGUSR1 is what asks memcached for a graceful stop. */
+static const int stop_signals[] = { SIGINT, SIGTERM, SIGUSR1 };
+
+enum { STOP_SIGNALS = sizeof(stop_signals) / sizeof(stop_signals[0]) };
+
 static void signal_set(sigset_t *set)
 {
 	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGUSR1);
+	for (int i = 0; i < STOP_SIGNALS; i++) {
+		sigaddset(set, stop_signals[i]);
+	}
 	sigaddset(set, SIGHUP);
+}
+
+bool node_stop_signal_waits(void)
+{
+	sigset_t waiting;
+	bool waits = false;
+
+	if (sigpending(&waiting) != 0) {
+		return false;
+	}
+	for (int i = 0; i < STOP_SIGNALS; i++) {
+		waits |= sigismember(&waiting, stop_signals[i]) == 1;
+	}
+	return waits;
 }
 
 void node_block_signals(void)

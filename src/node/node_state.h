@@ -7,6 +7,7 @@
 #define DOZO_NODE_NODE_STATE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "io/clock.h"
 #include "io/loop.h"
@@ -62,5 +63,8 @@ struct node {
 
 /* Any thread: asks the main thread to end the process in order. */
 void node_stop(struct node *n, enum node_stop how);
+
+/* Has a signal come that ends the node, while node_run() does not run? */
+bool node_stop_signal_waits(void);
 
 #endif
