@@ -304,12 +304,11 @@ static void on_drained(void *arg)
 	wake_held(arg);
 }
 
-static void on_changed(void *arg, enum keeper_state state, const char *why)
+static void on_changed(void *arg, enum keeper_state state)
 {
 	struct node *n = arg;
 	bool failed = state == KEEPER_READ_ONLY || state == KEEPER_DISTRUST;
 
-	(void)why;
 	atomic_store(&n->keeping.failed, failed);
 	wake_held(n);
 }

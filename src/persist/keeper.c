@@ -162,7 +162,7 @@ static void set_state(struct keeper *k, enum keeper_state state,
 {
 	atomic_store(&k->state, (int)state);
 	diag(state == KEEPER_RUNNING ? DIAG_NOTE : DIAG_ERROR, "%s", why);
-	k->config.changed(k->config.arg, state, why);
+	k->config.changed(k->config.arg, state);
 }
 
 /* ---- states ------------------------------------------------------------ */

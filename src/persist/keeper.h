@@ -65,8 +65,8 @@ struct keeper_config {
 	/* Somebody has asked for room (keeper_ask_room()), and half of
 	 * `window_bytes`, the log's, is free. */
 	void (*drained)(void *arg);
-	/* The state has changed; `why` is one line for people. */
-	void (*changed)(void *arg, enum keeper_state state, const char *why);
+	/* The state has changed, and diag() has said why. */
+	void (*changed)(void *arg, enum keeper_state state);
 	void *arg;
 };
 

@@ -77,8 +77,7 @@ struct world {
 	_Atomic unsigned drained;
 	_Atomic unsigned state_count;
 	enum keeper_state states[STATES_MAX];
-	char why[PROBLEM_SIZE]; /* of the last change; read when at rest */
-	struct lock lock;       /* of the points */
+	struct lock lock; /* of the points */
 	struct point *points;
 	size_t point_count;
 	_Atomic(struct hold *) hold;
@@ -139,15 +138,13 @@ static inline void world_drained(void *arg)
 	bell_ring(&w->bell);
 }
 
-static inline void world_changed(void *arg, enum keeper_state state,
-				 const char *why)
+static inline void world_changed(void *arg, enum keeper_state state)
 {
 	struct world *w = arg;
 	unsigned n = atomic_load(&w->state_count);
 
 	if (n < STATES_MAX) {
 		w->states[n] = state;
-		snprintf(w->why, sizeof(w->why), "%s", why);
 		atomic_store(&w->state_count, n + 1);
 	}
 	bell_ring(&w->bell);
