@@ -118,17 +118,6 @@ static int system_sync(struct dir *d, int file)
 	return told(result);
 }
 
-static int system_truncate(struct dir *d, int file, uint64_t size)
-{
-	int result;
-
-	(void)d;
-	do {
-		result = ftruncate(file, (off_t)size);
-	} while (again(result));
-	return told(result);
-}
-
 static int64_t system_size(struct dir *d, int file)
 {
 	struct stat s;
@@ -245,7 +234,6 @@ static const struct dir_ops system_ops = {
 	.read = system_read,
 	.write = system_write,
 	.sync = system_sync,
-	.truncate = system_truncate,
 	.size = system_size,
 	.close = system_close,
 	.rename = system_rename,

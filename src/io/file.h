@@ -44,7 +44,6 @@ struct dir_ops {
 	long (*write)(struct dir *d, int file, const struct iovec *part,
 		      int count, uint64_t offset);
 	int (*sync)(struct dir *d, int file); /* data and size */
-	int (*truncate)(struct dir *d, int file, uint64_t size);
 	int64_t (*size)(struct dir *d, int file);
 	void (*close)(struct dir *d, int file);
 	/* -EXDEV if the other directory is not on the same file system. */
@@ -94,11 +93,6 @@ static inline long dir_write(struct dir *d, int file, const struct iovec *part,
 static inline int dir_sync(struct dir *d, int file)
 {
 	return d->ops->sync(d, file);
-}
-
-static inline int dir_truncate(struct dir *d, int file, uint64_t size)
-{
-	return d->ops->truncate(d, file, size);
 }
 
 static inline int64_t dir_size(struct dir *d, int file)

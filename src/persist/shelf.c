@@ -153,12 +153,6 @@ static int refuse_file(struct dir *d, int file)
 	return -EROFS;
 }
 
-static int refuse_size(struct dir *d, int file, uint64_t size)
-{
-	(void)size;
-	return refuse_file(d, file);
-}
-
 static int refuse_rename(struct dir *d, const char *from, struct dir *to_dir,
 			 const char *to)
 {
@@ -189,7 +183,6 @@ static const struct dir_ops shelf_ops = {
 	.read = shelf_dir_read,
 	.write = refuse_write,
 	.sync = refuse_file,
-	.truncate = refuse_size,
 	.size = shelf_dir_size,
 	.close = shelf_dir_close,
 	.rename = refuse_rename,

@@ -374,23 +374,6 @@ static int mem_sync(struct dir *d, int file)
 	return result;
 }
 
-static int mem_truncate(struct dir *d, int file, uint64_t size)
-{
-	struct memdir *m = of(d);
-	int result = enter_file(m, MEMDIR_TRUNCATE, file);
-	struct handle *h = handle_of(m, file);
-
-	if (!h->writes) {
-		result = -EBADF;
-	}
-	if (result == 0) {
-		note(m, MEMDIR_TRUNCATE, h->file, "")->offset = size;
-		bytes_resize(&m->files[h->file].live, size);
-	}
-	leave(m);
-	return result;
-}
-
 static int64_t mem_size(struct dir *d, int file)
 {
 	struct memdir *m = of(d);
@@ -521,7 +504,6 @@ static const struct dir_ops memdir_ops = {
 	.read = mem_read,
 	.write = mem_write,
 	.sync = mem_sync,
-	.truncate = mem_truncate,
 	.size = mem_size,
 	.close = mem_close,
 	.rename = mem_rename,
@@ -644,6 +626,14 @@ char *memdir_content(struct memdir *m, const char *name, size_t *size)
 	return m->files[file].live.data;
 }
 
+void memdir_resize(struct memdir *m, const char *name, size_t size)
+{
+	int file = names_find(&m->names, name);
+
+	check(file != NOWHERE);
+	bytes_resize(&m->files[file].live, size);
+}
+
 uint64_t memdir_durable_size(struct memdir *m, const char *name)
 {
 	uint64_t size = 0;
@@ -669,8 +659,8 @@ size_t memdir_position(struct memdir *m)
 }
 
 static const char *const op_names[MEMDIR_OPS] = {
-	"open", "create", "read",   "write",      "sync", "truncate",
-	"size", "rename", "remove", "sync names", "list", "lock",
+	"open",   "create", "read",       "write", "sync", "size",
+	"rename", "remove", "sync names", "list",  "lock",
 };
 
 void memdir_tell(const struct memdir *m, size_t position, FILE *to)
@@ -683,7 +673,7 @@ void memdir_tell(const struct memdir *m, size_t position, FILE *to)
 		if (s->file != NOWHERE) {
 			fprintf(to, " file %d", s->file);
 		}
-		if (s->op == MEMDIR_WRITE || s->op == MEMDIR_TRUNCATE) {
+		if (s->op == MEMDIR_WRITE) {
 			fprintf(to, " at %llu, %zu bytes",
 				(unsigned long long)s->offset, s->size);
 		}

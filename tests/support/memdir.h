@@ -41,7 +41,6 @@ enum memdir_op {
 	MEMDIR_READ,
 	MEMDIR_WRITE,
 	MEMDIR_SYNC,
-	MEMDIR_TRUNCATE,
 	MEMDIR_SIZE,
 	MEMDIR_RENAME,
 	MEMDIR_REMOVE,
@@ -111,6 +110,9 @@ void memdir_set_watch(struct memdir *m,
 
 /* The bytes of a file, to be read or spoilt; NULL: there is none. */
 char *memdir_content(struct memdir *m, const char *name, size_t *size);
+
+/* Cuts a file that is there, or puts zeros behind it; no part of history. */
+void memdir_resize(struct memdir *m, const char *name, size_t size);
 
 /*
  * Bytes of a file that a power loss cannot take: its size at the last sync in

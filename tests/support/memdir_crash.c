@@ -138,24 +138,9 @@ static void settle_write(struct image *i, struct bytes *b, const struct step *s)
 static void settle_file(struct image *i, struct image_file *f)
 {
 	for (size_t n = 0; n < f->pending.count; n++) {
-		const struct step *s = &i->m->steps[f->pending.all[n]];
-
-		if (s->op == MEMDIR_WRITE) {
-			settle_write(i, &f->durable, s);
-		} else if (arrives(i)) {
-			bytes_resize(&f->durable, s->offset);
-		}
+		settle_write(i, &f->durable, &i->m->steps[f->pending.all[n]]);
 	}
 	f->pending.count = 0;
-}
-
-static void apply(struct bytes *b, const struct step *s, size_t size)
-{
-	if (s->op == MEMDIR_WRITE) {
-		bytes_put(b, s->offset, s->data, size);
-	} else {
-		bytes_resize(b, s->offset);
-	}
 }
 
 static void apply_file(struct image *i, struct image_file *f)
@@ -163,7 +148,7 @@ static void apply_file(struct image *i, struct image_file *f)
 	for (size_t n = 0; n < f->pending.count; n++) {
 		const struct step *s = &i->m->steps[f->pending.all[n]];
 
-		apply(&f->durable, s, s->size);
+		bytes_put(&f->durable, s->offset, s->data, s->size);
 	}
 	f->pending.count = 0;
 }
@@ -200,7 +185,6 @@ static void walk_step(struct image *i, size_t number)
 
 	switch (s->op) {
 	case MEMDIR_WRITE:
-	case MEMDIR_TRUNCATE:
 		pend(&i->files[s->file].pending, number);
 		break;
 	case MEMDIR_SYNC:
@@ -237,7 +221,8 @@ static void cut_last(struct image *i)
 	f = &i->files[s->file];
 	f->pending.count--;
 	apply_file(i, f);
-	apply(&f->durable, s, rng_below(&i->dice, s->size + 1));
+	bytes_put(&f->durable, s->offset, s->data,
+		  rng_below(&i->dice, s->size + 1));
 }
 
 /* A new directory of what the image holds, all of it durable. */

@@ -49,7 +49,7 @@ struct step {
 	enum memdir_op op;
 	bool failed;
 	int file;
-	uint64_t offset; /* of a write; the size of a truncate */
+	uint64_t offset; /* of a write */
 	char *data;
 	size_t size;
 	char name[MEMDIR_NAME_SIZE];

@@ -152,11 +152,6 @@ static void test_read_and_write(void **state)
 	assert_int_equal(dir_read(p.dir, file, buffer, 3, 7), 3);
 	assert_memory_equal(buffer, "7on", 3);
 	assert_int_equal(dir_read(p.dir, file, buffer, 3, 14), 0);
-	assert_int_equal(dir_truncate(p.dir, file, 4), 0);
-	assert_int_equal(dir_size(p.dir, file), 4);
-	assert_int_equal(dir_truncate(p.dir, file, 6), 0);
-	assert_int_equal(dir_read(p.dir, file, buffer, 16, 0), 6);
-	assert_memory_equal(buffer, "0123\0\0", 6);
 	assert_int_equal(dir_sync(p.dir, file), 0);
 	assert_int_equal(dir_sync_names(p.dir), 0);
 	dir_close(p.dir, file);

@@ -326,16 +326,6 @@ static void check_length(struct yard *y, const struct flip *f, bool longer)
 	bed_close(&b);
 }
 
-static void set_length(struct memdir *m, const char *file, size_t size)
-{
-	struct dir *d = memdir_dir(m);
-	int open = dir_open(d, file, FILE_WRITE);
-
-	assert_true(open >= 0);
-	assert_int_equal(dir_truncate(d, open, size), 0);
-	dir_close(d, open);
-}
-
 /* Each file cut short at any length, and with zeros behind its end. */
 static void test_lengths(void **state)
 {
@@ -359,7 +349,7 @@ static void test_lengths(void **state)
 				continue;
 			}
 			y.m = memdir_copy(whole);
-			set_length(y.m, f.file, f.byte);
+			memdir_resize(y.m, f.file, f.byte);
 			check_length(&y, &f, f.byte > size);
 			memdir_free(y.m);
 		}

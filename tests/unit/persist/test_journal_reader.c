@@ -112,12 +112,7 @@ static void flip(struct memdir *m, size_t bit)
 
 static void cut(struct memdir *m, size_t size)
 {
-	struct dir *dir = memdir_dir(m);
-	int file = dir_open(dir, FIRST, FILE_WRITE);
-
-	assert_true(file >= 0);
-	assert_int_equal(dir_truncate(dir, file, size), 0);
-	dir_close(dir, file);
+	memdir_resize(m, FIRST, size);
 }
 
 static void append(struct memdir *m, const char *name, const void *bytes,
