@@ -27,6 +27,7 @@
 enum {
 	PROGRESS_DIAG_MS = 5000, /* between lines in the log */
 	PROGRESS_TTY_MS = 200,   /* and on a terminal */
+	CLOCK_BEHIND_S = 10,     /* that are worth telling */
 };
 
 static void problem(char *why, const char *format, ...)
@@ -344,6 +345,24 @@ static bool make_keeper(struct node *n, const struct recovery *r, char *why)
 	return n->keeping.keeper != NULL;
 }
 
+/*
+ * A clock that was set back must not revive what had expired (L6).  It is
+ * told, since times that clients give as Unix time are held against it.
+ */
+static void raise_clock(struct node *n, uint32_t at_s)
+{
+	uint64_t ms = clock_ms();
+	uint32_t now_s = store_clock_s(&n->clock, ms);
+
+	if (at_s > now_s && at_s - now_s >= CLOCK_BEHIND_S) {
+		diag(DIAG_WARN,
+		     "%s: the clock is %u s behind the newest change; items "
+		     "expire by the time of that, which goes on from there",
+		     n->settings->data_dir, at_s - now_s);
+	}
+	store_clock_raise(&n->clock, ms, at_s);
+}
+
 bool keeping_recover(struct node *n, char *why)
 {
 	struct recovery r = { 0 };
@@ -358,8 +377,7 @@ bool keeping_recover(struct node *n, char *why)
 	} else if (!read_files(n, &r, why)) {
 		return false;
 	}
-	/* A clock that was set back must not revive what had expired (L6). */
-	store_clock_raise(&n->clock, clock_ms(), r.time);
+	raise_clock(n, r.time);
 	log_begin(n->keeping.log, r.next_lsn);
 	if (n->keeping.replies_wait) {
 		gate_move(&n->gate, r.next_lsn);
