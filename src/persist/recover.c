@@ -224,12 +224,12 @@ static bool was_clean(const struct recoverer *r)
 	       (n == 0 || d->journals[n - 1] <= base_lsn(r));
 }
 
-/* V2, for the first one. */
+/* V2, for the first one, also if it is one that does not count yet. */
 static bool check_first(struct recoverer *r)
 {
 	uint64_t base = base_lsn(r);
 
-	if (r->begin == r->end) {
+	if (r->begin == r->d->journal_count) {
 		if (r->out->clean || r->d->journal_count > 0 ||
 		    r->config->to_lsn <= base) {
 			return true;

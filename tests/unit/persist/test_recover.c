@@ -708,6 +708,42 @@ static void test_missing_in_the_middle(void **state)
 	memdir_free(l.k.m);
 }
 
+/* A journal that counts behind a later snapshot only shows a hole even so. */
+static void test_missing_before_floor(void **state)
+{
+	struct memdir_fault fault = {
+		.ops = 1U << MEMDIR_SYNC,
+		.times = 1,
+		.error = -EIO,
+	};
+	struct life l;
+
+	(void)state;
+	life_init(&l, memdir_new());
+	life_begin(&l);
+	keep_put(&l.k, 1, 50, NULL);
+	life_snapshot(&l);
+	keep_put(&l.k, 2, 50, NULL);
+	life_sync(&l);
+	keep_put(&l.k, 3, 50, NULL);
+	life_write(&l);
+	memdir_fail(l.k.m, &fault);
+	assert_int_equal(journal_sync(&l.journal), -EIO);
+	memdir_heal(l.k.m);
+	assert_int_equal(journal_restart(&l.journal, 3, l.k.now), 0);
+	life_kill(&l);
+	assert_true(life_recover(&l));
+	assert_int_equal(l.found.last_lsn, 2);
+	assert_int_equal(keep_count(&l.k), 2);
+	life_leave(&l);
+	remove_file(&l, FILE_JOURNAL, 0);
+	assert_true(life_recover(&l));
+	life_leave(&l);
+	remove_file(&l, FILE_JOURNAL, 0);
+	refuses(&l, "what comes before it is missing: the changes 2 to 2");
+	memdir_free(l.k.m);
+}
+
 /* Changes were in the snapshot, so they were in the journal. */
 static void test_lost_end(void **state)
 {
@@ -876,6 +912,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_snapshot),
 		cmocka_unit_test(test_missing_files),
 		cmocka_unit_test(test_missing_in_the_middle),
+		cmocka_unit_test(test_missing_before_floor),
 		cmocka_unit_test(test_lost_end),
 		cmocka_unit_test(test_no_journal),
 		cmocka_unit_test(test_foreign_files),
