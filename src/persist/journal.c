@@ -13,6 +13,7 @@
  * since the header of the new one says where that ends: start_due.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -21,6 +22,7 @@
 enum {
 	PARTS_MAX = 64, /* of one write, beside a mark */
 	MARK_SIZE = RECORD_SIZE_MIN + sizeof(uint64_t),
+	AGAIN_BYTES = 256 << 10, /* a piece of what is written again */
 };
 
 void journal_init(struct journal *j, const struct journal_config *config)
@@ -105,11 +107,77 @@ static int go_on(struct journal *j, uint64_t lsn, uint64_t lsn_before,
 	return 0;
 }
 
-/* What an earlier run has written, and recovery has read, is to last. */
+/* ---- the run before ----------------------------------------------------- */
+
+/* The last mark in `n` bytes that stand at `at`; `n`: there is none. */
+static size_t find_last_mark(const struct journal *j, const char *from,
+			     size_t n, uint64_t at)
+{
+	const struct file_header header = {
+		.identity = j->config.identity,
+		.hash_seed = j->config.hash_seed,
+	};
+	struct record r;
+	uint32_t size;
+
+	if (n < MARK_SIZE) {
+		return n;
+	}
+	for (size_t i = (n - MARK_SIZE) & ~(size_t)(RECORD_ALIGN - 1);;
+	     i -= RECORD_ALIGN) {
+		if (record_read_checked(from + i, n - i, &r, &size) ==
+			    RECORD_GOOD &&
+		    r.kind == RECORD_MARK &&
+		    r.number == mark_seal(&header, r.lsn, at + i)) {
+			return i;
+		}
+		if (i == 0) {
+			return n;
+		}
+	}
+}
+
+/*
+ * Writes the end of a file again, as it is: from its last mark on, since what
+ * is in front of that is on the disk (J3).
+ */
+static int write_end_again(const struct journal *j, int file, char *piece)
+{
+	struct dir *dir = j->config.dir;
+	int64_t size = dir_size(dir, file);
+	uint64_t end = size < 0 ? 0 : (uint64_t)size;
+	int result = size < 0 ? (int)size : 0;
+
+	while (result == 0 && end > HEADER_SIZE) {
+		uint64_t at = end > HEADER_SIZE + AGAIN_BYTES ?
+				      (end - AGAIN_BYTES) & ~7ULL :
+				      HEADER_SIZE;
+		size_t n = (size_t)(end - at);
+		long got = dir_read(dir, file, piece, n, at);
+		size_t mark;
+
+		if (got < 0 || (size_t)got < n) {
+			return got < 0 ? (int)got : -EIO;
+		}
+		mark = find_last_mark(j, piece, n, at);
+		end = mark < n ? HEADER_SIZE : at;
+		mark = mark < n ? mark : 0;
+		result = dir_write_all(dir, file, piece + mark, n - mark,
+				       at + mark);
+	}
+	return result;
+}
+
+/*
+ * What an earlier run has written, and recovery has read, is to last.  A sync
+ * alone might not do that: if one has failed before, the system may have in
+ * its memory what is not on the disk, and hold it for written.
+ */
 static int sync_read_file(const struct journal *j)
 {
 	struct dir *dir = j->config.dir;
 	char name[FILE_NAME_SIZE];
+	char *piece;
 	int result;
 	int file;
 
@@ -117,12 +185,21 @@ static int sync_read_file(const struct journal *j)
 		return 0;
 	}
 	file_name(name, FILE_JOURNAL, j->config.read_file);
+	piece = malloc(AGAIN_BYTES + RECORD_ALIGN);
+	if (piece == NULL) {
+		return -ENOMEM;
+	}
 	file = dir_open(dir, name, FILE_WRITE);
 	if (file < 0) {
+		free(piece);
 		return file;
 	}
-	result = dir_sync(dir, file);
+	result = write_end_again(j, file, piece);
+	if (result == 0) {
+		result = dir_sync(dir, file);
+	}
 	dir_close(dir, file);
+	free(piece);
 	return result;
 }
 

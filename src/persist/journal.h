@@ -54,8 +54,9 @@ struct journal_config {
 	uint64_t file_bytes; /* about where a file ends; see above */
 	/*
 	 * What recovery has read, 0 and 0 in a fresh directory: the LSN in the
-	 * name of the last journal, which is synced before the first file of
-	 * this run is begun, and recovery's last_lsn.
+	 * name of the last journal, of which all that may not be on the disk
+	 * is written again, as it is, and synced before the first file of this
+	 * run is begun; and recovery's last_lsn.
 	 */
 	uint64_t read_file;
 	uint64_t read_lsn;

@@ -551,6 +551,57 @@ static void test_restart_fails(void **state)
 	}
 }
 
+/*
+ * A run whose last sync failed has ended, and what it had written is still in
+ * the system's memory, to be read by the next, but on no disk: that run makes
+ * it last, or a crash would leave a line with a hole.
+ */
+static void fail_and_go_on(unsigned synced, unsigned unsynced, uint64_t seed)
+{
+	const uint64_t last = synced + unsynced;
+	struct journal_fixture f;
+	struct journal_fixture g;
+	struct fixture_read got;
+	struct memdir *left;
+
+	fixture_begin(&f);
+	f.journal.config.file_bytes = JOURNAL_FILE_BYTES_MAX;
+	for (unsigned i = 0; i < synced; i++) {
+		fixture_put_durably(&f, 1);
+	}
+	fixture_put(&f, unsynced);
+	assert_int_equal(fixture_write_all(&f), 0);
+	add_fault(f.m, 1U << MEMDIR_SYNC, NULL, 0, 1, -EIO);
+	assert_int_equal(journal_sync(&f.journal), -EIO);
+	memdir_heal(f.m);
+	fixture_leave(&f);
+	memdir_end_process(f.m);
+	fixture_expect(f.m, 1, last);
+	fixture_begin_at(&g, f.m, last + 1000, 1, last);
+	assert_int_equal(journal_start(&g.journal, last + 1000, FIXTURE_NOW),
+			 0);
+	fixture_put_durably(&g, 2);
+	left = memdir_crash(g.m, MEMDIR_POWER, memdir_position(g.m), seed);
+	got = fixture_read(left, 0);
+	assert_string_equal(got.problem, "");
+	assert_int_equal(got.records, last + 2);
+	assert_int_equal(got.jumps, 1);
+	memdir_free(left);
+	fixture_end(&g);
+}
+
+static void test_failed_sync_and_next_run(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		fail_and_go_on(0, 2, seed);
+		fail_and_go_on(5, 1, seed);
+	}
+	/* More than one piece, with marks in front and without. */
+	fail_and_go_on(0, 2500, 1);
+	fail_and_go_on(3, 2500, 2);
+}
+
 /* ---- any failure, any crash --------------------------------------------- */
 
 /* What was durable after each step of a directory's history. */
@@ -713,6 +764,7 @@ int main(void)
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_restart_twice),
 		cmocka_unit_test(test_restart_fails),
+		cmocka_unit_test(test_failed_sync_and_next_run),
 		cmocka_unit_test(test_crashes),
 		cmocka_unit_test(test_failures_and_crashes),
 	};
