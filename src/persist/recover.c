@@ -8,7 +8,10 @@
  *      and each begins where the one in front ends: no change is missing.
  *  V3. A snapshot that says that the journal had all up to the LSN of its end
  *      is believed: a journal that ends before has lost something.
- *  V4. The next LSN is above every LSN that can have been drawn (LSN_SKIP).
+ *  V4. Of a journal, only what is above the snapshot's LSN is applied: old
+ *      journals go in no certain order, and one that is there yet without
+ *      those behind it would bring back what these took away.
+ *  V5. The next LSN is above every LSN that can have been drawn (LSN_SKIP).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -307,7 +310,7 @@ static bool replay_open(struct recoverer *r, struct journal_file *f)
 		cut_file(r, f);
 	}
 	go_to(r, f->last_lsn);
-	if (!crew_replay(&r->crew, f)) {
+	if (!crew_replay(&r->crew, f, base_lsn(r))) {
 		return fail_file(r, FILE_JOURNAL, f->header.lsn, "%s",
 				 r->crew.problem);
 	}
@@ -371,7 +374,7 @@ static bool check_end(struct recoverer *r)
 
 /* ---- the end ----------------------------------------------------------- */
 
-/* V4. */
+/* V5. */
 static void set_next_lsn(struct recoverer *r)
 {
 	const struct datadir *d = r->d;

@@ -167,7 +167,10 @@ static void replay_file(struct hand *h)
 			atomic_store_explicit(&w->bytes, at,
 					      memory_order_relaxed);
 		}
-		if (!replay_record(h, &r) || atomic_load(&w->failed)) {
+		/* The snapshot has the outcome of those below it, also if
+		 * the journals that show it are gone. */
+		if ((r.lsn > w->above && !replay_record(h, &r)) ||
+		    atomic_load(&w->failed)) {
 			break;
 		}
 	}
@@ -266,9 +269,10 @@ bool crew_load(struct crew *w, const struct snapshot_file *f,
 	return work(w, f->size);
 }
 
-bool crew_replay(struct crew *w, const struct journal_file *f)
+bool crew_replay(struct crew *w, const struct journal_file *f, uint64_t above)
 {
 	w->snapshot = NULL;
+	w->above = above;
 	w->journal = f;
 	return work(w, f->size);
 }

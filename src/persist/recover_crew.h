@@ -52,6 +52,7 @@ struct crew {
 	/* What is being worked at: one of them. */
 	const struct snapshot_file *snapshot;
 	const struct journal_file *journal;
+	uint64_t above; /* LSN: of the journal, what is */
 	_Atomic uint64_t next_block;
 	uint32_t expired_at;
 	uint64_t bytes_before; /* of files that are done */
@@ -74,6 +75,7 @@ void crew_release(struct crew *w);
  */
 bool crew_load(struct crew *w, const struct snapshot_file *f,
 	       uint32_t expired_at);
-bool crew_replay(struct crew *w, const struct journal_file *f);
+/* Its records above that LSN. */
+bool crew_replay(struct crew *w, const struct journal_file *f, uint64_t above);
 
 #endif

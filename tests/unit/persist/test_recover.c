@@ -158,6 +158,44 @@ static void test_clean(void **state)
 	memdir_free(m);
 }
 
+/*
+ * Of the journals that a clean stop removes, one may be there again after a
+ * power loss: what was removed later does not come back with it.
+ */
+static void test_old_journal_alone(void **state)
+{
+	struct memdir *m = memdir_new();
+	char saved[4096];
+	struct life l;
+	uint64_t last;
+	size_t size;
+	int file;
+
+	(void)state;
+	life_init(&l, m);
+	life_begin(&l);
+	keep_put(&l.k, 1, 100, NULL);
+	keep_put(&l.k, 2, 100, NULL);
+	life_sync(&l);
+	assert_non_null(memdir_content(m, "journal-0000000000000001", &size));
+	assert_in_range(size, HEADER_SIZE + 1, sizeof(saved));
+	memcpy(saved, memdir_content(m, "journal-0000000000000001", &size),
+	       size);
+	keep_remove(&l.k, 1);
+	last = store_lsn(l.k.s);
+	life_stop(&l);
+	file = dir_open(l.k.dir, "journal-0000000000000001", FILE_CREATE);
+	assert_true(file >= 0);
+	assert_int_equal(dir_write_all(l.k.dir, file, saved, size, 0), 0);
+	dir_close(l.k.dir, file);
+	life_begin(&l);
+	assert_true(l.found.clean);
+	assert_int_equal(l.found.next_lsn, last);
+	assert_int_equal(keep_count(&l.k), 1);
+	life_kill(&l);
+	memdir_free(m);
+}
+
 /* What a restored directory has as its floor is below all that is drawn. */
 static void test_floor(void **state)
 {
@@ -900,6 +938,7 @@ int main(void)
 		cmocka_unit_test(test_journal_only),
 		cmocka_unit_test(test_many_lives),
 		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_old_journal_alone),
 		cmocka_unit_test(test_floor),
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_flush_to_come),
