@@ -36,6 +36,54 @@ static struct datadir listed(struct memdir *m)
 	return d;
 }
 
+static void assert_files(struct memdir *m, size_t snapshots, size_t journals)
+{
+	struct datadir d = listed(m);
+
+	assert_int_equal(d.snapshot_count, snapshots);
+	assert_int_equal(d.journal_count, journals);
+	datadir_close(&d);
+}
+
+/* Makes `n` changes, and waits for their commit; the LSN of the last. */
+static uint64_t commit_changes(struct world *w, int n)
+{
+	uint64_t lsn = world_changes(w, n);
+
+	wait_until(w, atomic_load(&w->committed) == lsn);
+	return lsn;
+}
+
+/* Asks for a snapshot until one begins, and waits until there are `n`. */
+static void take_snapshot(struct world *w, uint64_t n)
+{
+	wait_until(w, keeper_snapshot(w->k));
+	wait_until(w, world_stats(w).snapshots == n);
+}
+
+static void no_space(struct world *w, const char *prefix, uint64_t times)
+{
+	struct memdir_fault f = {
+		.ops = 1U << MEMDIR_WRITE,
+		.prefix = prefix,
+		.times = times,
+		.error = -ENOSPC,
+	};
+
+	memdir_fail(w->m, &f);
+}
+
+/* After a stop: it was a clean one, all up to `lsn` is there; the end. */
+static void close_reopened(struct world *w, uint64_t lsn)
+{
+	struct recovery r;
+
+	world_reopen(w, &r);
+	assert_true(r.clean);
+	world_compare(w, w, lsn);
+	world_close(w);
+}
+
 /* The states that were told, one letter each: Running, reaD-only, Distrust. */
 static void assert_states(struct world *w, const char *expected)
 {
@@ -135,19 +183,17 @@ static void test_never(void **state)
 static void test_idle(void **state)
 {
 	struct world w = { 0 };
-	uint64_t lsn, writes, syncs;
+	uint64_t writes, syncs;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	lsn = world_changes(&w, 5);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 5);
 	writes = memdir_calls(w.m, MEMDIR_WRITE);
 	syncs = memdir_calls(w.m, MEMDIR_SYNC);
 	for (int i = 0; i < 100; i++) {
 		keeper_ring(w.k);
 	}
-	lsn = world_change(&w);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 1);
 	assert_int_equal(memdir_calls(w.m, MEMDIR_SYNC), syncs + 1);
 	assert_in_range(memdir_calls(w.m, MEMDIR_WRITE), writes + 1,
 			writes + 2);
@@ -159,19 +205,12 @@ static void test_idle(void **state)
 static void test_read_only(void **state)
 {
 	struct world w = { 0 };
-	struct memdir_fault full = {
-		.ops = 1U << MEMDIR_WRITE,
-		.prefix = "journal",
-		.times = MEMDIR_FOR_EVER,
-		.error = -ENOSPC,
-	};
 	uint64_t before, lsn;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	before = world_changes(&w, 10);
-	wait_until(&w, atomic_load(&w.committed) == before);
-	memdir_fail(w.m, &full);
+	before = commit_changes(&w, 10);
+	no_space(&w, "journal", MEMDIR_FOR_EVER);
 	lsn = world_changes(&w, 10);
 	wait_until(&w, keeper_state(w.k) == KEEPER_READ_ONLY);
 	wait_until(&w, memdir_hits(w.m) >= 3);
@@ -211,8 +250,7 @@ static void test_no_new_file(void **state)
 	assert_states(&w, "o");
 	memdir_heal(w.m);
 	wait_until(&w, keeper_state(w.k) == KEEPER_RUNNING);
-	lsn = world_changes(&w, 100);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 100);
 	assert_states(&w, "or");
 	world_close_checked(&w, 20);
 }
@@ -262,8 +300,7 @@ static void test_distrust(void **state)
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	before = world_changes(&w, 20);
-	wait_until(&w, atomic_load(&w.committed) == before);
+	before = commit_changes(&w, 20);
 	fail_syncs(&w, "journal", 0, 1);
 	lsn = world_changes(&w, 5);
 	wait_until(&w, atomic_load(&w.state_count) >= 1);
@@ -274,8 +311,7 @@ static void test_distrust(void **state)
 	assert_states(&w, "dr");
 	assert_true(newest_snapshot(&w) > before);
 	assert_true(has_file(w.m, FILE_SNAPSHOT, newest_snapshot(&w)));
-	lsn = world_changes(&w, 20);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 20);
 	world_close_checked(&w, 60);
 }
 
@@ -288,8 +324,7 @@ static void test_distrust_waits(void **state)
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	before = world_changes(&w, 20);
-	wait_until(&w, atomic_load(&w.committed) == before);
+	before = commit_changes(&w, 20);
 	world_hold(&w, &h);
 	fail_syncs(&w, "journal", 0, 1);
 	lsn = world_changes(&w, 5);
@@ -307,12 +342,11 @@ static void test_distrust_waits(void **state)
 static void test_distrust_again(void **state)
 {
 	struct world w = { 0 };
-	uint64_t before, lsn;
+	uint64_t lsn;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	before = world_changes(&w, 20);
-	wait_until(&w, atomic_load(&w.committed) == before);
+	commit_changes(&w, 20);
 	fail_syncs(&w, "journal", 0, 4);
 	fail_syncs(&w, "snapshot", 0, 2);
 	lsn = world_changes(&w, 5);
@@ -334,8 +368,7 @@ static void test_distrust_during_snapshot(void **state)
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	before = world_changes(&w, 200);
-	wait_until(&w, atomic_load(&w.committed) == before);
+	before = commit_changes(&w, 200);
 	world_hold(&w, &h);
 	assert_true(keeper_snapshot(w.k));
 	wait_until(&w, atomic_load(&h.held));
@@ -361,8 +394,7 @@ static void test_snapshot_by_command(void **state)
 	(void)state;
 	w.config.journal_file_bytes = 4096;
 	world_open(&w, SYNC_ALWAYS);
-	lsn = world_changes(&w, 200);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	lsn = commit_changes(&w, 200);
 	assert_true(keeper_snapshot(w.k));
 	wait_until(&w, world_stats(&w).snapshots == 1);
 	assert_int_equal(newest_snapshot(&w), lsn);
@@ -376,13 +408,10 @@ static void test_snapshot_by_command(void **state)
 	datadir_close(&d);
 	world_point(&w, lsn);
 	/* And again, with nothing written since. */
-	wait_until(&w, keeper_snapshot(w.k));
-	wait_until(&w, world_stats(&w).snapshots == 2);
+	take_snapshot(&w, 2);
 	assert_int_equal(newest_snapshot(&w), lsn);
-	lsn = world_changes(&w, 20);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
-	wait_until(&w, keeper_snapshot(w.k));
-	wait_until(&w, world_stats(&w).snapshots == 3);
+	lsn = commit_changes(&w, 20);
+	take_snapshot(&w, 3);
 	assert_int_equal(newest_snapshot(&w), lsn);
 	d = listed(w.m);
 	assert_int_equal(d.snapshot_count, 1);
@@ -459,13 +488,11 @@ static void test_snapshot_after_a_start(void **state)
 	struct world w = { 0 };
 	struct recovery r;
 	struct memdir *m;
-	uint64_t lsn;
 	size_t at;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	lsn = world_changes(&w, 300);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 300);
 	at = memdir_position(w.m);
 	assert_true(world_stop(&w, (char[PROBLEM_SIZE]){ 0 }));
 	m = memdir_crash(w.m, MEMDIR_POWER, at, 1);
@@ -473,7 +500,7 @@ static void test_snapshot_after_a_start(void **state)
 	world_reopen_as(&w, m, &r);
 	assert_true(r.journal_bytes > 16 * KIB);
 	world_start(&w);
-	lsn = world_change(&w);
+	world_change(&w);
 	wait_until(&w, world_stats(&w).snapshots == 1);
 	world_close(&w);
 }
@@ -482,19 +509,13 @@ static void test_snapshot_after_a_start(void **state)
 static void test_snapshot_fails(void **state)
 {
 	struct world w = { 0 };
-	struct memdir_fault full = {
-		.ops = 1U << MEMDIR_WRITE,
-		.prefix = "snapshot",
-		.times = 1,
-		.error = -ENOSPC,
-	};
 	struct datadir d;
 	uint64_t lsn;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
 	lsn = world_changes(&w, 20);
-	memdir_fail(w.m, &full);
+	no_space(&w, "snapshot", 1);
 	assert_true(keeper_snapshot(w.k));
 	wait_until(&w, world_stats(&w).snapshot_errors == 1);
 	assert_non_null(strstr(world_stats(&w).problem, "No space left"));
@@ -502,8 +523,7 @@ static void test_snapshot_fails(void **state)
 	d = listed(w.m);
 	assert_int_equal(d.snapshot_count, 0);
 	datadir_close(&d);
-	wait_until(&w, keeper_snapshot(w.k)); /* by command: at once */
-	wait_until(&w, world_stats(&w).snapshots == 1);
+	take_snapshot(&w, 1); /* by command: at once */
 	assert_string_equal(world_stats(&w).problem, "");
 	assert_int_equal(newest_snapshot(&w), lsn);
 	world_close(&w);
@@ -513,18 +533,12 @@ static void test_snapshot_fails(void **state)
 static void test_snapshot_fails_by_size(void **state)
 {
 	struct world w = { 0 };
-	struct memdir_fault full = {
-		.ops = 1U << MEMDIR_WRITE,
-		.prefix = "snapshot",
-		.times = 1,
-		.error = -ENOSPC,
-	};
 	uint64_t lsn, began;
 
 	(void)state;
 	w.config.snapshot_bytes = 8 * KIB;
 	world_open(&w, SYNC_ALWAYS);
-	memdir_fail(w.m, &full);
+	no_space(&w, "snapshot", 1);
 	lsn = world_changes(&w, 100);
 	wait_until(&w, world_stats(&w).snapshot_errors == 1);
 	began = clock_ms();
@@ -568,12 +582,6 @@ static void test_snapshot_does_not_block_full_disk(void **state)
 {
 	struct world w = { 0 };
 	struct hold before = { .op = MEMDIR_CREATE, .prefix = "snapshot" };
-	struct memdir_fault full = {
-		.ops = 1U << MEMDIR_WRITE,
-		.prefix = "journal",
-		.times = MEMDIR_FOR_EVER,
-		.error = -ENOSPC,
-	};
 
 	(void)state;
 	world_open(&w, SYNC_NEVER);
@@ -581,7 +589,7 @@ static void test_snapshot_does_not_block_full_disk(void **state)
 	world_hold(&w, &before);
 	assert_true(keeper_snapshot(w.k));
 	wait_until(&w, atomic_load(&before.held));
-	memdir_fail(w.m, &full);
+	no_space(&w, "journal", MEMDIR_FOR_EVER);
 	world_changes(&w, 20); /* the scan will see these */
 	keeper_ring(w.k);
 	wait_until(&w, keeper_state(w.k) == KEEPER_READ_ONLY);
@@ -605,8 +613,7 @@ static void test_memory_comes_back(void **state)
 	wait_until(&w, world_stats(&w).snapshots == 1);
 	used = budget_used(store_budget(w.store));
 	for (uint64_t i = 2; i < 6; i++) {
-		wait_until(&w, keeper_snapshot(w.k));
-		wait_until(&w, world_stats(&w).snapshots == i);
+		take_snapshot(&w, i);
 	}
 	wait_until(&w, !world_stats(&w).snapshot_running);
 	assert_int_equal(budget_used(store_budget(w.store)), used);
@@ -618,17 +625,14 @@ static void test_memory_comes_back(void **state)
 static void test_archive(void **state)
 {
 	struct world w = { .archive = memdir_new() };
-	uint64_t lsn;
 	struct datadir d;
 
 	(void)state;
 	w.config.journal_file_bytes = 4096;
 	world_open(&w, SYNC_ALWAYS);
 	for (uint64_t i = 1; i <= 3; i++) {
-		lsn = world_changes(&w, 100);
-		wait_until(&w, atomic_load(&w.committed) == lsn);
-		wait_until(&w, keeper_snapshot(w.k));
-		wait_until(&w, world_stats(&w).snapshots == i);
+		commit_changes(&w, 100);
+		take_snapshot(&w, i);
 	}
 	wait_until(&w, !world_stats(&w).snapshot_running);
 	wait_until(&w, world_stats(&w).archived >= 6);
@@ -637,10 +641,7 @@ static void test_archive(void **state)
 	assert_int_equal(d.journals[0], 1);
 	assert_int_equal(d.journal_count + 2, world_stats(&w).archived);
 	datadir_close(&d);
-	d = listed(w.m);
-	assert_int_equal(d.snapshot_count, 1);
-	assert_int_equal(d.journal_count, 1);
-	datadir_close(&d);
+	assert_files(w.m, 1, 1);
 	assert_int_equal(world_stats(&w).archive_errors, 0);
 	world_close(&w);
 }
@@ -649,15 +650,13 @@ static void test_archive(void **state)
 static void test_archive_full(void **state)
 {
 	struct world w = { .archive = memdir_new() };
-	uint64_t lsn;
 	struct datadir d;
 
 	(void)state;
 	w.config.journal_file_bytes = 4096;
 	world_open(&w, SYNC_ALWAYS);
 	memdir_set_capacity(w.archive, 10000);
-	lsn = world_changes(&w, 300);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 300);
 	assert_true(keeper_snapshot(w.k));
 	wait_until(&w, world_stats(&w).archive_errors >= 1);
 	assert_int_equal(world_stats(&w).snapshots, 1);
@@ -666,8 +665,7 @@ static void test_archive_full(void **state)
 	d = listed(w.m);
 	assert_true(d.journal_count > 3);
 	datadir_close(&d);
-	lsn = world_changes(&w, 10);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 10);
 	memdir_set_capacity(w.archive, UINT64_MAX);
 	wait_until(&w, world_stats(&w).problem[0] == '\0');
 	d = listed(w.m);
@@ -719,12 +717,10 @@ static void test_archive_completes(void **state)
 	const char *data;
 	char *copy;
 	size_t size = 0;
-	uint64_t lsn;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	lsn = world_changes(&w, 100);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	commit_changes(&w, 100);
 	file_name(name, FILE_JOURNAL, 1);
 	data = memdir_content(w.m, name, &size);
 	copy = malloc(size);
@@ -746,7 +742,6 @@ static void test_clean_stop(void **state)
 	struct world w = { 0 };
 	struct recovery r;
 	char why[PROBLEM_SIZE];
-	struct datadir d;
 	uint64_t lsn;
 
 	(void)state;
@@ -754,10 +749,7 @@ static void test_clean_stop(void **state)
 	lsn = world_changes(&w, 500);
 	assert_true(world_stop(&w, why));
 	assert_int_equal(keeper_state(w.k), KEEPER_STOPPED);
-	d = listed(w.m);
-	assert_int_equal(d.snapshot_count, 1);
-	assert_int_equal(d.journal_count, 0);
-	datadir_close(&d);
+	assert_files(w.m, 1, 0);
 	world_check_crash(
 		&w, memdir_crash(w.m, MEMDIR_POWER, memdir_position(w.m), 3),
 		lsn);
@@ -812,8 +804,7 @@ static void test_crash_while_stopping(void **state)
 	(void)state;
 	w.config.journal_file_bytes = 4096;
 	world_open(&w, SYNC_ALWAYS);
-	lsn = world_changes(&w, 100);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	lsn = commit_changes(&w, 100);
 	from = memdir_position(w.m);
 	assert_true(world_stop(&w, why));
 	to = memdir_position(w.m);
@@ -832,12 +823,6 @@ static void test_crash_while_stopping(void **state)
 static void test_stop_without_snapshot(void **state)
 {
 	struct world w = { 0 };
-	struct memdir_fault full = {
-		.ops = 1U << MEMDIR_WRITE,
-		.prefix = "snapshot",
-		.times = MEMDIR_FOR_EVER,
-		.error = -ENOSPC,
-	};
 	struct recovery r;
 	char why[PROBLEM_SIZE] = "";
 	uint64_t lsn;
@@ -845,7 +830,7 @@ static void test_stop_without_snapshot(void **state)
 	(void)state;
 	world_open(&w, SYNC_NEVER);
 	lsn = world_changes(&w, 100);
-	memdir_fail(w.m, &full);
+	no_space(&w, "snapshot", MEMDIR_FOR_EVER);
 	assert_false(world_stop(&w, why));
 	assert_non_null(strstr(why, "No space left"));
 	memdir_heal(w.m);
@@ -863,28 +848,18 @@ static void test_stop_without_snapshot(void **state)
 static void test_stop_read_only(void **state)
 {
 	struct world w = { 0 };
-	struct memdir_fault full = {
-		.ops = 1U << MEMDIR_WRITE,
-		.prefix = "journal",
-		.times = MEMDIR_FOR_EVER,
-		.error = -ENOSPC,
-	};
-	struct recovery r;
 	char why[PROBLEM_SIZE] = "";
 	uint64_t lsn;
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
 	world_changes(&w, 100);
-	memdir_fail(w.m, &full);
+	no_space(&w, "journal", MEMDIR_FOR_EVER);
 	lsn = world_changes(&w, 20);
 	wait_until(&w, keeper_state(w.k) == KEEPER_READ_ONLY);
 	assert_true(world_stop(&w, why));
 	memdir_heal(w.m);
-	world_reopen(&w, &r);
-	assert_true(r.clean);
-	world_compare(&w, &w, lsn);
-	world_close(&w);
+	close_reopened(&w, lsn);
 }
 
 /* Nothing can be written at all: that is told too, and nothing is lost that
@@ -903,8 +878,7 @@ static void test_stop_when_all_fails(void **state)
 
 	(void)state;
 	world_open(&w, SYNC_ALWAYS);
-	lsn = world_changes(&w, 100);
-	wait_until(&w, atomic_load(&w.committed) == lsn);
+	lsn = commit_changes(&w, 100);
 	memdir_fail(w.m, &broken);
 	world_changes(&w, 20);
 	wait_until(&w, keeper_state(w.k) != KEEPER_RUNNING);
@@ -919,7 +893,6 @@ static void test_stop_when_all_fails(void **state)
 static void test_stop_in_distrust(void **state)
 {
 	struct world w = { 0 };
-	struct recovery r;
 	char why[PROBLEM_SIZE] = "";
 	uint64_t lsn;
 
@@ -931,17 +904,13 @@ static void test_stop_in_distrust(void **state)
 	wait_until(&w, keeper_state(w.k) == KEEPER_DISTRUST);
 	assert_true(world_stop(&w, why));
 	memdir_heal(w.m);
-	world_reopen(&w, &r);
-	assert_true(r.clean);
-	world_compare(&w, &w, lsn);
-	world_close(&w);
+	close_reopened(&w, lsn);
 }
 
 static void test_stop_during_snapshot(void **state)
 {
 	struct world w = { 0 };
 	struct hold h = { .op = MEMDIR_CREATE, .prefix = "snapshot" };
-	struct recovery r;
 	char why[PROBLEM_SIZE] = "";
 	uint64_t lsn;
 
@@ -953,10 +922,7 @@ static void test_stop_during_snapshot(void **state)
 	wait_until(&w, atomic_load(&h.held));
 	world_let_go(&w, &h);
 	assert_true(world_stop(&w, why));
-	world_reopen(&w, &r);
-	assert_true(r.clean);
-	world_compare(&w, &w, lsn);
-	world_close(&w);
+	close_reopened(&w, lsn);
 }
 
 /* ---- room in the log ---------------------------------------------------- */
