@@ -176,6 +176,13 @@ static void test_expired(void **state)
 	check_expired(NOW + 1002, false);
 }
 
+static struct snapshot_config one_item(struct keep *k)
+{
+	keep_open(k, 16 * MIB);
+	keep_put(k, 1, 10, NULL);
+	return keep_config(k);
+}
+
 /* A barrier and a flush to come are the first that is read. */
 static void test_flushes(void **state)
 {
@@ -186,9 +193,7 @@ static void test_flushes(void **state)
 	struct keep k;
 
 	(void)state;
-	keep_open(&k, 16 * MIB);
-	keep_put(&k, 1, 10, NULL);
-	c = keep_config(&k);
+	c = one_item(&k);
 	c.lsn = 100;
 	c.barrier = 70;
 	c.flush_at = NOW + 5;
@@ -351,9 +356,7 @@ static void test_settle(void **state)
 	int res;
 
 	(void)state;
-	keep_open(&k, 16 * MIB);
-	keep_put(&k, 1, 10, NULL);
-	c = keep_config(&k);
+	c = one_item(&k);
 	c.settle = note_settle;
 	c.settle_arg = &settled;
 	assert_int_equal(keep_take(&k, &c), -EIO);
@@ -617,9 +620,7 @@ static void test_names_not_synced(void **state)
 	struct keep k;
 
 	(void)state;
-	keep_open(&k, 16 * MIB);
-	keep_put(&k, 1, 10, NULL);
-	c = keep_config(&k);
+	c = one_item(&k);
 	memdir_fail(k.m, &fault);
 	assert_int_equal(keep_take(&k, &c), -EIO);
 	assert_true(snapshot_open(&f, k.dir, c.lsn));
@@ -639,9 +640,7 @@ static void test_left_behind(void **state)
 	struct keep k;
 
 	(void)state;
-	keep_open(&k, 16 * MIB);
-	keep_put(&k, 1, 10, NULL);
-	c = keep_config(&k);
+	c = one_item(&k);
 	memdir_fail(k.m, &faults[0]);
 	memdir_fail(k.m, &faults[1]);
 	assert_int_equal(keep_take(&k, &c), -EIO);
