@@ -13,17 +13,38 @@ struct logged {
 	struct replay r;
 };
 
-static void open_logged(struct logged *l, uint64_t window, bool evict)
+static void open_logged(void **state, uint64_t window)
 {
+	struct logged *l = calloc(1, sizeof(*l));
+
+	assert_non_null(l);
 	replay_open(&l->r, window, NULL, NULL);
 	replay_begin(&l->r, 1000);
-	fixture_open_logged(&l->f, 8 * MIB, evict, l->r.log);
+	fixture_open_logged(&l->f, 8 * MIB, true, l->r.log);
+	*state = l;
 }
 
-static void close_logged(struct logged *l)
+static int setup(void **state)
 {
+	open_logged(state, REPLAY_WINDOW);
+	return 0;
+}
+
+/* With a log that is soon full. */
+static int setup_small(void **state)
+{
+	open_logged(state, WINDOW_SMALL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct logged *l = *state;
+
 	fixture_close(&l->f);
 	replay_close(&l->r);
+	free(l);
+	return 0;
 }
 
 static uint64_t lsn_of(const struct logged *l)
@@ -124,213 +145,193 @@ static void value_is(const struct record *r, const char *value)
 static void test_records_of_items(void **state)
 {
 	const struct invalidate stale = { .mark_stale = true };
-	struct logged l;
+	struct logged *l = *state;
 	struct record r;
 	struct change out;
 	struct store_key key;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	assert_int_equal(lsn_of(&l), 1000);
-	assert_int_equal(set(&l, "a", "41", EXPTIME), STORE_OK);
-	r = expect(&l, RECORD_ITEM, "a");
+	assert_int_equal(lsn_of(l), 1000);
+	assert_int_equal(set(l, "a", "41", EXPTIME), STORE_OK);
+	r = expect(l, RECORD_ITEM, "a");
 	assert_int_equal(r.lsn, 1001);
 	assert_int_equal(r.exptime, EXPTIME);
 	assert_int_equal(r.cas, 0);
 	assert_int_equal(r.marks, 0);
 	value_is(&r, "41");
-	l.f.now++;
-	assert_int_equal(add_to(&l, "a", 1), STORE_OK);
-	r = expect(&l, RECORD_ITEM, "a");
+	l->f.now++;
+	assert_int_equal(add_to(l, "a", 1), STORE_OK);
+	r = expect(l, RECORD_ITEM, "a");
 	value_is(&r, "42");
 	assert_int_equal(r.exptime, EXPTIME);
-	assert_int_equal(add_to(&l, "a", 100), STORE_OK);
-	r = expect(&l, RECORD_ITEM, "a");
+	assert_int_equal(add_to(l, "a", 100), STORE_OK);
+	r = expect(l, RECORD_ITEM, "a");
 	value_is(&r, "142");
-	key = key_named(&l.f, "a");
-	assert_int_equal(store_invalidate(l.f.c, &key, &stale, l.f.now, &out),
+	key = key_named(&l->f, "a");
+	assert_int_equal(store_invalidate(l->f.c, &key, &stale, l->f.now, &out),
 			 STORE_OK);
-	r = expect(&l, RECORD_ITEM, "a");
+	r = expect(l, RECORD_ITEM, "a");
 	assert_int_equal(r.marks, MARK_STALE);
 	assert_int_equal(out.lsn, r.lsn);
 	value_is(&r, "142");
-	close_logged(&l);
 }
 
 static void test_record_of_touch(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	struct store_key key;
 	struct store_entry e;
 	struct record r;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "value", 0);
-	lsn = lsn_of(&l);
-	assert_int_equal(touch(&l, "a", EXPTIME), STORE_OK);
-	r = expect(&l, RECORD_TOUCH, "a");
+	set(l, "a", "value", 0);
+	lsn = lsn_of(l);
+	assert_int_equal(touch(l, "a", EXPTIME), STORE_OK);
+	r = expect(l, RECORD_TOUCH, "a");
 	assert_int_equal(r.lsn, lsn + 1);
 	assert_int_equal(r.item_lsn, lsn);
 	assert_int_equal(r.exptime, EXPTIME);
 	/* In place now. */
-	assert_int_equal(touch(&l, "a", 0), STORE_OK);
-	r = expect(&l, RECORD_TOUCH, "a");
+	assert_int_equal(touch(l, "a", 0), STORE_OK);
+	r = expect(l, RECORD_TOUCH, "a");
 	assert_int_equal(r.item_lsn, lsn);
 	assert_int_equal(r.exptime, 0);
-	key = key_named(&l.f, "a");
-	assert_true(store_open(l.f.c, &key, NOW, &e));
+	key = key_named(&l->f, "a");
+	assert_true(store_open(l->f.c, &key, NOW, &e));
 	assert_int_equal(e.item.lsn, lsn);
 	assert_int_equal(e.item.cas, lsn);
 	assert_int_equal(e.depends, lsn + 2);
 	store_close(&e);
-	assert_int_equal(touch(&l, "b", 0), STORE_NOT_FOUND);
-	assert_int_equal(lsn_of(&l), lsn + 2);
-	close_logged(&l);
+	assert_int_equal(touch(l, "b", 0), STORE_NOT_FOUND);
+	assert_int_equal(lsn_of(l), lsn + 2);
 }
 
 static void test_record_of_removal(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	struct change out;
 	struct store_key key;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "value", NOW + 1);
-	key = key_named(&l.f, "a");
-	lsn = lsn_of(&l);
-	assert_int_equal(store_remove(l.f.c, &key, true, 7, NOW, &out),
+	set(l, "a", "value", NOW + 1);
+	key = key_named(&l->f, "a");
+	lsn = lsn_of(l);
+	assert_int_equal(store_remove(l->f.c, &key, true, 7, NOW, &out),
 			 STORE_EXISTS);
-	assert_int_equal(lsn_of(&l), lsn);
+	assert_int_equal(lsn_of(l), lsn);
 	assert_int_equal(out.lsn, lsn);
-	assert_int_equal(drop(&l, "a", &out), STORE_OK);
-	expect(&l, RECORD_REMOVE, "a");
+	assert_int_equal(drop(l, "a", &out), STORE_OK);
+	expect(l, RECORD_REMOVE, "a");
 	assert_int_equal(out.lsn, lsn + 1);
 	/* Of what is not there, too (L7). */
-	assert_int_equal(drop(&l, "a", &out), STORE_NOT_FOUND);
-	expect(&l, RECORD_REMOVE, "a");
+	assert_int_equal(drop(l, "a", &out), STORE_NOT_FOUND);
+	expect(l, RECORD_REMOVE, "a");
 	assert_int_equal(out.lsn, lsn + 2);
-	set(&l, "a", "value", NOW + 1);
-	l.f.now = NOW + 1;
-	assert_int_equal(drop(&l, "a", &out), STORE_NOT_FOUND);
-	expect(&l, RECORD_REMOVE, "a");
-	close_logged(&l);
+	set(l, "a", "value", NOW + 1);
+	l->f.now = NOW + 1;
+	assert_int_equal(drop(l, "a", &out), STORE_NOT_FOUND);
+	expect(l, RECORD_REMOVE, "a");
 }
 
 static void test_record_of_cas(void **state)
 {
 	const struct commit how = { .mode = MODE_SET, .new_cas = 77 };
 	struct reservation res;
-	struct logged l;
+	struct logged *l = *state;
 	struct store_key key;
 	struct change out;
 	struct record r;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	key = key_named(&l.f, "a");
-	assert_int_equal(store_reserve(l.f.c, &key, 1, 9, 0, true, NOW, &res),
+	key = key_named(&l->f, "a");
+	assert_int_equal(store_reserve(l->f.c, &key, 1, 9, 0, true, NOW, &res),
 			 STORE_OK);
 	*res.value = 'x';
-	assert_int_equal(store_commit(l.f.c, &res, &how, JOINED_MAX, NOW, &out),
+	assert_int_equal(store_commit(l->f.c, &res, &how, JOINED_MAX, NOW,
+				      &out),
 			 STORE_OK);
-	r = expect(&l, RECORD_ITEM, "a");
+	r = expect(l, RECORD_ITEM, "a");
 	assert_int_equal(r.cas, 77);
 	assert_int_equal(r.cflags, 9);
 	assert_int_equal(r.marks, MARK_BINKEY);
 	assert_int_equal(out.cas, 77);
 	assert_int_equal(out.lsn, r.lsn);
-	close_logged(&l);
 }
 
 static void test_records_of_flushes(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	struct record r;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "1", 0);
-	lsn = flush(&l.f);
-	r = expect(&l, RECORD_FLUSH, "");
+	set(l, "a", "1", 0);
+	lsn = flush(&l->f);
+	r = expect(l, RECORD_FLUSH, "");
 	assert_int_equal(r.lsn, lsn);
-	assert_int_equal(stats_of(&l.f).barrier, lsn_of(&l));
-	flush_at(&l.f, NOW + 2);
-	r = expect(&l, RECORD_FLUSH_AT, "");
+	assert_int_equal(stats_of(&l->f).barrier, lsn_of(l));
+	flush_at(&l->f, NOW + 2);
+	r = expect(l, RECORD_FLUSH_AT, "");
 	assert_int_equal(r.number, NOW + 2);
-	assert_int_equal(store_flush_pending(l.f.s), NOW + 2);
-	set(&l, "a", "2", 0);
-	l.f.now = NOW + 2;
-	assert_false(has(&l, "a", "2"));
+	assert_int_equal(store_flush_pending(l->f.s), NOW + 2);
+	set(l, "a", "2", 0);
+	l->f.now = NOW + 2;
+	assert_false(has(l, "a", "2"));
 	/* Hidden, and no record of it yet. */
-	l.f.now = NOW;
-	expect(&l, RECORD_ITEM, "a");
-	l.f.now = NOW + 3;
-	set(&l, "a", "3", 0);
-	assert_true(has(&l, "a", "3"));
+	l->f.now = NOW;
+	expect(l, RECORD_ITEM, "a");
+	l->f.now = NOW + 3;
+	set(l, "a", "3", 0);
+	assert_true(has(l, "a", "3"));
 	/* It came before what was stored after it. */
-	assert_int_equal(stats_of(&l.f).barrier, lsn_of(&l) - 1);
-	assert_int_equal(store_flush_pending(l.f.s), 0);
-	close_logged(&l);
+	assert_int_equal(stats_of(&l->f).barrier, lsn_of(l) - 1);
+	assert_int_equal(store_flush_pending(l->f.s), 0);
 }
 
 /* In its own second a flush has no record yet: what replaces it makes one. */
 static void test_replaced_flush_is_not_forgotten(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	struct record r;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "1", 0);
-	lsn = lsn_of(&l);
-	flush_at(&l.f, NOW + 2);
-	l.f.now = NOW + 2;
-	assert_false(has(&l, "a", "1"));
-	flush_at(&l.f, NOW + 20);
-	assert_int_equal(lsn_of(&l), lsn + 3);
-	assert_int_equal(stats_of(&l.f).barrier, lsn + 2);
-	r = replay_last(&l.r);
+	set(l, "a", "1", 0);
+	lsn = lsn_of(l);
+	flush_at(&l->f, NOW + 2);
+	l->f.now = NOW + 2;
+	assert_false(has(l, "a", "1"));
+	flush_at(&l->f, NOW + 20);
+	assert_int_equal(lsn_of(l), lsn + 3);
+	assert_int_equal(stats_of(&l->f).barrier, lsn + 2);
+	r = replay_last(&l->r);
 	assert_int_equal(r.kind, RECORD_FLUSH_AT);
 	assert_int_equal(r.number, NOW + 20);
-	set(&l, "a", "2", 0);
-	assert_true(has(&l, "a", "2"));
-	close_logged(&l);
+	set(l, "a", "2", 0);
+	assert_true(has(l, "a", "2"));
 }
 
 /* ---- what replies depend on -------------------------------------------- */
 
 static void test_depends(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	struct change out;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	assert_int_equal(depends(&l, "a"), 0);
-	set(&l, "a", "1", 0);
-	lsn = lsn_of(&l);
-	assert_int_equal(depends(&l, "a"), lsn);
-	drop(&l, "a", &out);
-	assert_int_equal(depends(&l, "a"), lsn + 1);
+	assert_int_equal(depends(l, "a"), 0);
+	set(l, "a", "1", 0);
+	lsn = lsn_of(l);
+	assert_int_equal(depends(l, "a"), lsn);
+	drop(l, "a", &out);
+	assert_int_equal(depends(l, "a"), lsn + 1);
 	/* What was there and has expired may be why there is nothing. */
-	set(&l, "b", "1", NOW + 1);
-	lsn = lsn_of(&l);
-	l.f.now = NOW + 1;
-	assert_int_equal(depends(&l, "b"), lsn);
-	assert_int_equal(depends(&l, "b"), lsn);
-	lsn = flush(&l.f);
-	assert_int_equal(depends(&l, "a"), lsn);
-	assert_int_equal(depends(&l, "nobody"), lsn);
-	set(&l, "a", "2", 0);
-	assert_int_equal(depends(&l, "a"), lsn + 1);
-	close_logged(&l);
+	set(l, "b", "1", NOW + 1);
+	lsn = lsn_of(l);
+	l->f.now = NOW + 1;
+	assert_int_equal(depends(l, "b"), lsn);
+	assert_int_equal(depends(l, "b"), lsn);
+	lsn = flush(&l->f);
+	assert_int_equal(depends(l, "a"), lsn);
+	assert_int_equal(depends(l, "nobody"), lsn);
+	set(l, "a", "2", 0);
+	assert_int_equal(depends(l, "a"), lsn + 1);
 }
 
 static void test_refusals_depend(void **state)
@@ -338,46 +339,41 @@ static void test_refusals_depend(void **state)
 	const struct commit add = { .mode = MODE_ADD };
 	const struct commit replace = { .mode = MODE_REPLACE };
 	struct reservation res;
-	struct logged l;
+	struct logged *l = *state;
 	struct store_key key;
 	struct change out;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "1", 0);
-	lsn = lsn_of(&l);
-	key = key_named(&l.f, "a");
-	store_reserve(l.f.c, &key, 0, 0, 0, false, NOW, &res);
-	assert_int_equal(store_commit(l.f.c, &res, &add, JOINED_MAX, NOW, &out),
+	set(l, "a", "1", 0);
+	lsn = lsn_of(l);
+	key = key_named(&l->f, "a");
+	store_reserve(l->f.c, &key, 0, 0, 0, false, NOW, &res);
+	assert_int_equal(store_commit(l->f.c, &res, &add, JOINED_MAX, NOW,
+				      &out),
 			 STORE_NOT_STORED);
 	assert_int_equal(out.lsn, lsn);
-	drop(&l, "a", &out);
-	store_reserve(l.f.c, &key, 0, 0, 0, false, NOW, &res);
-	assert_int_equal(store_commit(l.f.c, &res, &replace, JOINED_MAX, NOW,
+	drop(l, "a", &out);
+	store_reserve(l->f.c, &key, 0, 0, 0, false, NOW, &res);
+	assert_int_equal(store_commit(l->f.c, &res, &replace, JOINED_MAX, NOW,
 				      &out),
 			 STORE_NOT_STORED);
 	assert_int_equal(out.lsn, lsn + 1);
-	assert_int_equal(lsn_of(&l), lsn + 1);
-	close_logged(&l);
+	assert_int_equal(lsn_of(l), lsn + 1);
 }
 
 static void test_eviction_is_not_forgotten(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "1", 0);
-	lsn = lsn_of(&l);
-	for (uint64_t i = 0; l.f.evicted == 0 || has(&l, "a", "1"); i++) {
+	set(l, "a", "1", 0);
+	lsn = lsn_of(l);
+	for (uint64_t i = 0; l->f.evicted == 0 || has(l, "a", "1"); i++) {
 		assert_true(i < 100000);
-		assert_int_equal(put_number(&l.f, i, 1000, 0), STORE_OK);
-		replay_pump(&l.r);
+		assert_int_equal(put_number(&l->f, i, 1000, 0), STORE_OK);
+		replay_pump(&l->r);
 	}
-	assert_true(depends(&l, "a") >= lsn);
-	close_logged(&l);
+	assert_true(depends(l, "a") >= lsn);
 }
 
 /* ---- a log that takes nothing ------------------------------------------ */
@@ -422,22 +418,19 @@ static void expect_refused(struct logged *l)
 
 static void test_full_log_changes_nothing(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 
-	(void)state;
-	open_logged(&l, WINDOW_SMALL, true);
-	set(&l, "a", "7", 0);
-	set(&l, "b", "1", EXPTIME);
-	fill_log(&l);
-	expect_refused(&l);
-	assert_true(has(&l, "a", "7"));
-	assert_true(has(&l, "b", "1"));
-	assert_false(stats_of(&l.f).flush_pending);
-	replay_pump(&l.r);
-	assert_int_equal(set(&l, "new", "1", 0), STORE_OK);
-	assert_int_equal(add_to(&l, "a", 1), STORE_OK);
-	assert_true(has(&l, "a", "8"));
-	close_logged(&l);
+	set(l, "a", "7", 0);
+	set(l, "b", "1", EXPTIME);
+	fill_log(l);
+	expect_refused(l);
+	assert_true(has(l, "a", "7"));
+	assert_true(has(l, "b", "1"));
+	assert_false(stats_of(&l->f).flush_pending);
+	replay_pump(&l->r);
+	assert_int_equal(set(l, "new", "1", 0), STORE_OK);
+	assert_int_equal(add_to(l, "a", 1), STORE_OK);
+	assert_true(has(l, "a", "8"));
 }
 
 /*
@@ -447,70 +440,75 @@ static void test_full_log_changes_nothing(void **state)
  */
 static void test_full_log_delays_flush(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 	struct record r;
 	uint64_t lsn;
 
-	(void)state;
-	open_logged(&l, WINDOW_SMALL, true);
-	set(&l, "a", "7", 0);
-	flush_at(&l.f, NOW + 1);
-	fill_log(&l);
-	l.f.now = NOW + 5;
-	assert_false(has(&l, "a", "7"));
-	lsn = lsn_of(&l);
-	assert_int_equal(set(&l, "a", "8", 0), STORE_NO_MEMORY);
-	assert_int_equal(store_flush_pending(l.f.s), NOW + 1);
-	assert_int_equal(lsn_of(&l), lsn);
-	replay_pump(&l.r);
-	assert_int_equal(set(&l, "a", "8", 0), STORE_OK);
-	assert_int_equal(lsn_of(&l), lsn + 2);
-	assert_int_equal(store_flush_pending(l.f.s), 0);
-	assert_int_equal(stats_of(&l.f).barrier, lsn + 1);
-	l.f.now = NOW + 6;
-	assert_true(has(&l, "a", "8"));
-	r = replay_last(&l.r);
+	set(l, "a", "7", 0);
+	flush_at(&l->f, NOW + 1);
+	fill_log(l);
+	l->f.now = NOW + 5;
+	assert_false(has(l, "a", "7"));
+	lsn = lsn_of(l);
+	assert_int_equal(set(l, "a", "8", 0), STORE_NO_MEMORY);
+	assert_int_equal(store_flush_pending(l->f.s), NOW + 1);
+	assert_int_equal(lsn_of(l), lsn);
+	replay_pump(&l->r);
+	assert_int_equal(set(l, "a", "8", 0), STORE_OK);
+	assert_int_equal(lsn_of(l), lsn + 2);
+	assert_int_equal(store_flush_pending(l->f.s), 0);
+	assert_int_equal(stats_of(&l->f).barrier, lsn + 1);
+	l->f.now = NOW + 6;
+	assert_true(has(l, "a", "8"));
+	r = replay_last(&l->r);
 	assert_int_equal(r.kind, RECORD_ITEM);
-	close_logged(&l);
 }
 
 /* While a flush waits for its record, no other may get past it. */
 static void test_nothing_passes_a_stuck_flush(void **state)
 {
-	struct logged l;
+	struct logged *l = *state;
 
-	(void)state;
-	open_logged(&l, REPLAY_WINDOW, true);
-	set(&l, "a", "1", 0);
-	atomic_store(&l.f.s->flush_stuck, true);
-	assert_int_equal(set(&l, "a", "2", 0), STORE_NO_MEMORY);
-	assert_true(has(&l, "a", "1"));
+	set(l, "a", "1", 0);
+	atomic_store(&l->f.s->flush_stuck, true);
+	assert_int_equal(set(l, "a", "2", 0), STORE_NO_MEMORY);
+	assert_true(has(l, "a", "1"));
 	/* The tick of an operation is the next try. */
-	atomic_store(&l.f.s->flush_stuck, false);
-	flush_at(&l.f, NOW + 1);
-	atomic_store(&l.f.s->flush_stuck, true);
-	l.f.now = NOW + 2;
-	assert_int_equal(set(&l, "a", "3", 0), STORE_OK);
-	assert_false(atomic_load(&l.f.s->flush_stuck));
-	assert_true(has(&l, "a", "3"));
-	close_logged(&l);
+	atomic_store(&l->f.s->flush_stuck, false);
+	flush_at(&l->f, NOW + 1);
+	atomic_store(&l->f.s->flush_stuck, true);
+	l->f.now = NOW + 2;
+	assert_int_equal(set(l, "a", "3", 0), STORE_OK);
+	assert_false(atomic_load(&l->f.s->flush_stuck));
+	assert_true(has(l, "a", "3"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_records_of_items),
-		cmocka_unit_test(test_record_of_touch),
-		cmocka_unit_test(test_record_of_removal),
-		cmocka_unit_test(test_record_of_cas),
-		cmocka_unit_test(test_records_of_flushes),
-		cmocka_unit_test(test_replaced_flush_is_not_forgotten),
-		cmocka_unit_test(test_depends),
-		cmocka_unit_test(test_refusals_depend),
-		cmocka_unit_test(test_eviction_is_not_forgotten),
-		cmocka_unit_test(test_full_log_changes_nothing),
-		cmocka_unit_test(test_full_log_delays_flush),
-		cmocka_unit_test(test_nothing_passes_a_stuck_flush),
+		cmocka_unit_test_setup_teardown(test_records_of_items, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_record_of_touch, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_record_of_removal, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_record_of_cas, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_records_of_flushes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_replaced_flush_is_not_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_depends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals_depend, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_eviction_is_not_forgotten,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_log_changes_nothing,
+						setup_small, teardown),
+		cmocka_unit_test_setup_teardown(test_full_log_delays_flush,
+						setup_small, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_nothing_passes_a_stuck_flush, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
