@@ -29,16 +29,31 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void commit(uint64_t lsn)
-{
-	keeping_committed(fixture.node, lsn);
-}
-
 /* Whatever was sent to the worker before has been executed. */
 static void barrier(int other)
 {
 	say(other, "mn\r\n");
 	hear(other, "MN\r\n");
+}
+
+/* Says on `a` what changes something, and sees to it that it has been done. */
+static void change(int a, int other, const char *text)
+{
+	uint64_t before;
+
+	barrier(other);
+	before = store_lsn(fixture.node->store);
+	say(a, text);
+	while (store_lsn(fixture.node->store) == before) {
+		barrier(other);
+	}
+	barrier(other);
+}
+
+/* All that there is. */
+static void commit_all(void)
+{
+	keeping_committed(fixture.node, store_lsn(fixture.node->store));
 }
 
 static void write_is_held(void **state)
@@ -47,14 +62,9 @@ static void write_is_held(void **state)
 	int b = node_fixture_connect(&fixture, 0);
 
 	(void)state;
-	barrier(b);
-	say(a, "set k 0 0 1\r\n1\r\n");
-	while (store_lsn(fixture.node->store) == 0) {
-		barrier(b);
-	}
-	barrier(b);
+	change(a, b, "set k 0 0 1\r\n1\r\n");
 	hear_nothing_yet(a);
-	commit(store_lsn(fixture.node->store));
+	commit_all();
 	hear(a, "STORED\r\n");
 	close(a);
 	close(b);
@@ -65,15 +75,9 @@ static void dependent_read_is_held(void **state)
 	int a = node_fixture_connect(&fixture, 0);
 	int b = node_fixture_connect(&fixture, 0);
 	int c = node_fixture_connect(&fixture, 0);
-	uint64_t before;
 
 	(void)state;
-	barrier(c);
-	before = store_lsn(fixture.node->store);
-	say(a, "set dep 0 0 1\r\n1\r\n");
-	while (store_lsn(fixture.node->store) == before) {
-		barrier(c);
-	}
+	change(a, c, "set dep 0 0 1\r\n1\r\n");
 	/* The reader sees the new value, so its reply must wait as well. */
 	say(b, "get dep\r\n");
 	say(b, "mn\r\n");
@@ -82,7 +86,7 @@ static void dependent_read_is_held(void **state)
 	}
 	hear_nothing_yet(a);
 	hear_nothing_yet(b);
-	commit(store_lsn(fixture.node->store));
+	commit_all();
 	hear(a, "STORED\r\n");
 	hear(b, "VALUE dep 0 1\r\n1\r\nEND\r\nMN\r\n");
 	close(a);
@@ -95,22 +99,15 @@ static void quiet_write_holds_the_next_reply(void **state)
 {
 	int a = node_fixture_connect(&fixture, 0);
 	int b = node_fixture_connect(&fixture, 0);
-	uint64_t before;
 
 	(void)state;
-	barrier(b);
-	before = store_lsn(fixture.node->store);
-	say(a, "ms quiet 1 q\r\n1\r\n");
-	while (store_lsn(fixture.node->store) == before) {
-		barrier(b);
-	}
-	barrier(b);
+	change(a, b, "ms quiet 1 q\r\n1\r\n");
 	say(a, "mn\r\n");
 	for (int i = 0; i < 100; i++) {
 		barrier(b);
 	}
 	hear_nothing_yet(a);
-	commit(store_lsn(fixture.node->store));
+	commit_all();
 	hear(a, "MN\r\n");
 	close(a);
 	close(b);
@@ -120,18 +117,12 @@ static void held_session_may_end(void **state)
 {
 	int a = node_fixture_connect(&fixture, 0);
 	int b = node_fixture_connect(&fixture, 0);
-	uint64_t before;
 
 	(void)state;
-	barrier(b);
-	before = store_lsn(fixture.node->store);
-	say(a, "set gone 0 0 1\r\n1\r\n");
-	while (store_lsn(fixture.node->store) == before) {
-		barrier(b);
-	}
+	change(a, b, "set gone 0 0 1\r\n1\r\n");
 	close(a);
 	barrier(b);
-	commit(store_lsn(fixture.node->store));
+	commit_all();
 	barrier(b);
 	close(b);
 }
