@@ -99,12 +99,8 @@ class Pymemcache:
         return self.client.stats()[b"curr_items"]
 
 
-class Pylibmc:
-    def __init__(self, port):
-        self.client = pylibmc.Client(
-            ["127.0.0.1:%d" % port],
-            behaviors={"cas": True, "receive_timeout": 10 ** 7,
-                       "send_timeout": 10 ** 7})
+class Memcache:
+    """The names that both of the next two clients have, with a `client`."""
 
     def set(self, key, value, ttl=0):
         return self.client.set(key, value, time=ttl)
@@ -133,14 +129,25 @@ class Pylibmc:
     def touch(self, key, ttl):
         return self.client.touch(key, ttl)
 
-    def delete(self, key):
-        return self.client.delete(key)
-
     def add(self, key, value):
         return self.client.add(key, value)
 
     def replace(self, key, value):
         return self.client.replace(key, value)
+
+    def items(self):
+        return int(self.client.get_stats()[0][1]["curr_items"])
+
+
+class Pylibmc(Memcache):
+    def __init__(self, port):
+        self.client = pylibmc.Client(
+            ["127.0.0.1:%d" % port],
+            behaviors={"cas": True, "receive_timeout": 10 ** 7,
+                       "send_timeout": 10 ** 7})
+
+    def delete(self, key):
+        return self.client.delete(key)
 
     def cas(self, key, change):
         value, unique = self.client.gets(key)
@@ -150,50 +157,14 @@ class Pylibmc:
     def flush(self):
         return self.client.flush_all()
 
-    def items(self):
-        return int(self.client.get_stats()[0][1]["curr_items"])
 
-
-class PythonMemcached:
+class PythonMemcached(Memcache):
     def __init__(self, port):
         self.client = memcache.Client(["127.0.0.1:%d" % port],
                                       socket_timeout=10, cache_cas=True)
 
-    def set(self, key, value, ttl=0):
-        return self.client.set(key, value, time=ttl)
-
-    def get(self, key):
-        return self.client.get(key)
-
-    def get_multi(self, keys):
-        return self.client.get_multi(keys)
-
-    def set_multi(self, pairs):
-        assert self.client.set_multi(pairs) == []
-
-    def incr(self, key, delta):
-        return self.client.incr(key, delta)
-
-    def decr(self, key, delta):
-        return self.client.decr(key, delta)
-
-    def append(self, key, value):
-        return self.client.append(key, value)
-
-    def prepend(self, key, value):
-        return self.client.prepend(key, value)
-
-    def touch(self, key, ttl):
-        return self.client.touch(key, ttl)
-
     def delete(self, key):
         return self.get(key) is not None and bool(self.client.delete(key))
-
-    def add(self, key, value):
-        return self.client.add(key, value)
-
-    def replace(self, key, value):
-        return self.client.replace(key, value)
 
     def cas(self, key, change):
         value = self.client.gets(key)
@@ -203,9 +174,6 @@ class PythonMemcached:
     def flush(self):
         self.client.flush_all()
         return True
-
-    def items(self):
-        return int(self.client.get_stats()[0][1]["curr_items"])
 
 
 def use(client, other):
