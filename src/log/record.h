@@ -8,7 +8,7 @@
  *	offset	bytes
  *	0	4	length of all of it, a multiple of 8, below 2^31
  *	4	4	CRC32C of bytes 0 to 3 and of all bytes from 8 on
- *	8	8	LSN
+ *	8	8	LSN: an epoch (20 high bits), a sequence number (44)
  *	16	4	time of the change, seconds of the store's clock
  *	20	1	kind
  *	21	1	length of the key
@@ -43,22 +43,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/*
- * An LSN is an epoch (20 bits) and a sequence number (44 bits); comparing
- * LSNs as numbers compares epochs first.
- */
-enum { LSN_SEQUENCE_BITS = 44 };
-
-static inline uint64_t lsn_make(uint32_t epoch, uint64_t sequence)
-{
-	return (uint64_t)epoch << LSN_SEQUENCE_BITS | sequence;
-}
-
-static inline uint32_t lsn_epoch(uint64_t lsn)
-{
-	return (uint32_t)(lsn >> LSN_SEQUENCE_BITS);
-}
 
 enum record_kind {
 	/* An item as it is after a change. */
