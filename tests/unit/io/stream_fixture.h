@@ -8,6 +8,7 @@
 #define DOZO_STREAM_FIXTURE_H
 
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "io/sock.h"
 #include "loop_fixture.h"
@@ -208,5 +209,54 @@ static inline void near_reset(struct near *n)
 	close(n->far);
 	n->far = -1;
 }
+
+/* ---- a test of one stream, which finds it in *state -------------------- */
+
+struct stage {
+	struct near n; /* first: it is what the test sees */
+	struct trace t;
+	struct io_loop *l;
+};
+
+static inline struct stage *stage_new(void **state)
+{
+	struct stage *g = calloc(1, sizeof(*g));
+
+	assert_non_null(g);
+	g->l = io_loop_new();
+	*state = &g->n;
+	return g;
+}
+
+static inline int stage_begin(void **state)
+{
+	struct stage *g = stage_new(state);
+
+	near_open(&g->n, g->l, 'A', &g->t);
+	return 0;
+}
+
+static inline int stage_begin_tcp(void **state)
+{
+	struct stage *g = stage_new(state);
+
+	near_open_tcp(&g->n, g->l, 'A', &g->t);
+	return 0;
+}
+
+static inline int stage_end(void **state)
+{
+	struct stage *g = list_entry(*state, struct stage, n);
+
+	near_close(&g->n);
+	io_loop_free(g->l);
+	free(g);
+	return 0;
+}
+
+#define NEAR_TEST(test)                                                        \
+	cmocka_unit_test_setup_teardown(test, stage_begin, stage_end)
+#define NEAR_TEST_TCP(test)                                                    \
+	cmocka_unit_test_setup_teardown(test, stage_begin_tcp, stage_end)
 
 #endif

@@ -11,60 +11,45 @@
 /* One report, one receive, and no second one to be told EAGAIN. */
 static void a_short_receive_is_the_last(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	write_all(n.far, "get a\r\n", 7);
+	write_all(n->far, "get a\r\n", 7);
 	run_until_settled(l);
-	assert_memory_equal(n.bytes, "get a\r\n", 7);
-	assert_int_equal(n.used, 7);
-	assert_int_equal(n.places, 1);
-	assert_string_equal(t.text, "Ar");
-	near_close(&n);
-	io_loop_free(l);
+	assert_memory_equal(n->bytes, "get a\r\n", 7);
+	assert_int_equal(n->used, 7);
+	assert_int_equal(n->places, 1);
+	assert_string_equal(n->trace->text, "Ar");
 }
 
 /* When the room was filled exactly, only another receive can tell. */
 static void a_full_receive_is_followed_by_another(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.step = 4;
-	write_all(n.far, "12345678", 8);
+	n->step = 4;
+	write_all(n->far, "12345678", 8);
 	run_until_settled(l);
-	assert_int_equal(n.used, 8);
-	assert_int_equal(n.places, 3);
-	assert_string_equal(t.text, "ArAr");
-	write_all(n.far, "9", 1);
+	assert_int_equal(n->used, 8);
+	assert_int_equal(n->places, 3);
+	assert_string_equal(n->trace->text, "ArAr");
+	write_all(n->far, "9", 1);
 	run_until_settled(l);
-	assert_memory_equal(n.bytes, "123456789", 9);
-	near_close(&n);
-	io_loop_free(l);
+	assert_memory_equal(n->bytes, "123456789", 9);
 }
 
 static void two_parts_are_filled_in_order(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.step = 10;
-	n.split = 3;
-	write_all(n.far, "abcdefghijklm", 13);
+	n->step = 10;
+	n->split = 3;
+	write_all(n->far, "abcdefghijklm", 13);
 	run_until_settled(l);
-	assert_string_equal(t.text, "ArAr");
-	assert_memory_equal(n.bytes, "abcdefghijklm", 13);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "ArAr");
+	assert_memory_equal(n->bytes, "abcdefghijklm", 13);
 }
 
 static void streams_take_turns(void **state)
@@ -247,54 +232,44 @@ static void who_closes_in_a_batch_is_handed_nothing(void **state)
 
 static void a_paused_stream_keeps_its_bytes(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.pause = true;
-	write_all(n.far, "12", 2);
+	n->pause = true;
+	write_all(n->far, "12", 2);
 	run_until_settled(l);
-	write_all(n.far, "34", 2);
+	write_all(n->far, "34", 2);
 	run_until_settled(l);
-	assert_int_equal(n.places, 1);
-	assert_string_equal(t.text, "");
-	n.pause = false;
-	io_stream_resume(&n.s);
+	assert_int_equal(n->places, 1);
+	assert_string_equal(n->trace->text, "");
+	n->pause = false;
+	io_stream_resume(&n->s);
 	run_until_settled(l);
-	assert_string_equal(t.text, "Ar");
-	assert_memory_equal(n.bytes, "1234", 4);
+	assert_string_equal(n->trace->text, "Ar");
+	assert_memory_equal(n->bytes, "1234", 4);
 	/* A resume without a pause changes nothing. */
-	io_stream_resume(&n.s);
+	io_stream_resume(&n->s);
 	run_until_settled(l);
-	assert_int_equal(n.places, 2);
-	near_close(&n);
-	io_loop_free(l);
+	assert_int_equal(n->places, 2);
 }
 
 /* The peer may go on writing as often as it likes. */
 static void packets_for_a_paused_stream_are_no_fault(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.pause = true;
+	n->pause = true;
 	for (int i = 0; i < IO_GUARD_REPORTS + 100; i++) {
 		char c;
 
-		write_all(n.far, "x", 1);
+		write_all(n->far, "x", 1);
 		run_until_settled(l);
 		/* Taken away, or a small socket buffer would fill. */
-		assert_int_equal(recv(n.s.fd, &c, 1, 0), 1);
+		assert_int_equal(recv(n->s.fd, &c, 1, 0), 1);
 	}
-	assert_int_equal(n.ends, 0);
+	assert_int_equal(n->ends, 0);
 	assert_int_equal(counter_read(&io_loop_stats(l)->guard_closed), 0);
-	near_close(&n);
-	io_loop_free(l);
 }
 
 /* ---- sending ------------------------------------------------------------ */
@@ -487,16 +462,16 @@ static void a_file_is_no_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_short_receive_is_the_last),
-		cmocka_unit_test(a_full_receive_is_followed_by_another),
-		cmocka_unit_test(two_parts_are_filled_in_order),
+		NEAR_TEST(a_short_receive_is_the_last),
+		NEAR_TEST(a_full_receive_is_followed_by_another),
+		NEAR_TEST(two_parts_are_filled_in_order),
 		cmocka_unit_test(streams_take_turns),
 		cmocka_unit_test(again_comes_behind_the_others),
 		cmocka_unit_test(a_stream_knows_whether_others_wait),
 		cmocka_unit_test(streams_receive_in_batches),
 		cmocka_unit_test(who_closes_in_a_batch_is_handed_nothing),
-		cmocka_unit_test(a_paused_stream_keeps_its_bytes),
-		cmocka_unit_test(packets_for_a_paused_stream_are_no_fault),
+		NEAR_TEST(a_paused_stream_keeps_its_bytes),
+		NEAR_TEST(packets_for_a_paused_stream_are_no_fault),
 		cmocka_unit_test(what_was_short_is_sent_when_there_is_room),
 		cmocka_unit_test(sending_has_precedence_over_receiving),
 		cmocka_unit_test(room_that_is_gone_is_not_announced),

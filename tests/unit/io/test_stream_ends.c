@@ -38,114 +38,89 @@ static void assert_quiet(struct io_loop *l)
  * is seen.  Replies can be sent to a peer that has only ended its side. */
 static void the_end_behind_the_last_bytes_is_seen(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 	char reply[3] = "OK";
 	struct iovec part = { reply, 2 };
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	write_all(n.far, "quit", 4);
-	shutdown(n.far, SHUT_WR);
+	write_all(n->far, "quit", 4);
+	shutdown(n->far, SHUT_WR);
 	run_until_settled(l);
-	assert_string_equal(t.text, "ArAe");
-	assert_int_equal(n.error, 0);
-	assert_int_equal(io_send(&n.s, &part, 1), 2);
-	assert_int_equal(recv(n.far, reply, 2, 0), 2);
-	close(n.far);
-	n.far = -1;
+	assert_string_equal(n->trace->text, "ArAe");
+	assert_int_equal(n->error, 0);
+	assert_int_equal(io_send(&n->s, &part, 1), 2);
+	assert_int_equal(recv(n->far, reply, 2, 0), 2);
+	close(n->far);
+	n->far = -1;
 	run_until_settled(l);
-	assert_int_equal(n.ends, 1);
+	assert_int_equal(n->ends, 1);
 	assert_quiet(l);
-	near_close(&n);
-	io_loop_free(l);
 }
 
 static void the_same_over_tcp(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open_tcp(&n, l, 'A', &t);
-	n.stops = true;
-	write_all(n.far, "quit", 4);
-	shutdown(n.far, SHUT_WR);
+	n->stops = true;
+	write_all(n->far, "quit", 4);
+	shutdown(n->far, SHUT_WR);
 	run_until_stopped(l);
-	assert_string_equal(t.text, "ArAe");
-	assert_int_equal(n.error, 0);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "ArAe");
+	assert_int_equal(n->error, 0);
 }
 
 /* After its end a stream still gets room and turns, but no bytes. */
 static void an_ended_stream_can_finish_sending(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 	char buffer[65536];
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	fill(&n);
-	shutdown(n.far, SHUT_WR);
+	fill(n);
+	shutdown(n->far, SHUT_WR);
 	run_until_settled(l);
-	assert_string_equal(t.text, "Ae");
-	while (recv(n.far, buffer, sizeof(buffer), 0) > 0) {
+	assert_string_equal(n->trace->text, "Ae");
+	while (recv(n->far, buffer, sizeof(buffer), 0) > 0) {
 	}
 	run_until_settled(l);
-	assert_string_equal(t.text, "AeAs");
-	io_stream_again(&n.s);
+	assert_string_equal(n->trace->text, "AeAs");
+	io_stream_again(&n->s);
 	run_until_settled(l);
-	assert_string_equal(t.text, "AeAsAa");
-	assert_int_equal(n.places, 1);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "AeAsAa");
+	assert_int_equal(n->places, 1);
 }
 
 static void a_reset_ends_a_reader(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open_tcp(&n, l, 'A', &t);
-	n.stops = true;
-	near_reset(&n);
+	n->stops = true;
+	near_reset(n);
 	run_until_stopped(l);
-	assert_string_equal(t.text, "Ae");
-	assert_int_equal(n.error, ECONNRESET);
+	assert_string_equal(n->trace->text, "Ae");
+	assert_int_equal(n->error, ECONNRESET);
 	assert_quiet(l);
-	near_close(&n);
-	io_loop_free(l);
 }
 
 /* With bytes in the socket that nobody takes: a peek would not see it. */
 static void a_reset_ends_a_paused_stream(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open_tcp(&n, l, 'A', &t);
-	n.stops = true;
-	n.pause = true;
-	write_all(n.far, "set a 0 0 100\r\nabc", 18);
-	near_reset(&n);
+	n->stops = true;
+	n->pause = true;
+	write_all(n->far, "set a 0 0 100\r\nabc", 18);
+	near_reset(n);
 	run_until_stopped(l);
-	assert_string_equal(t.text, "Ae");
-	assert_int_equal(n.error, ECONNRESET);
+	assert_string_equal(n->trace->text, "Ae");
+	assert_int_equal(n->error, ECONNRESET);
 	assert_quiet(l);
-	io_stream_resume(&n.s);
+	io_stream_resume(&n->s);
 	run_until_settled(l);
-	assert_int_equal(n.ends, 1);
-	near_close(&n);
-	io_loop_free(l);
+	assert_int_equal(n->ends, 1);
 }
 
 static void send_and_stop(struct near *n)
@@ -161,91 +136,71 @@ static void send_and_stop(struct near *n)
 /* Paused and with output pending: the owner learns it by sending. */
 static void a_reset_reaches_a_sender(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open_tcp(&n, l, 'A', &t);
-	n.pause = true;
-	n.on_sendable = send_and_stop;
-	fill(&n);
-	write_all(n.far, "x", 1);
-	near_reset(&n);
+	n->pause = true;
+	n->on_sendable = send_and_stop;
+	fill(n);
+	write_all(n->far, "x", 1);
+	near_reset(n);
 	run_until_stopped(l);
-	assert_string_equal(t.text, "As");
-	assert_int_equal(n.error, ECONNRESET);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "As");
+	assert_int_equal(n->error, ECONNRESET);
 }
 
 /* The same, with an owner that does nothing about it. */
 static void a_reset_ends_a_sender_that_does_not_send(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open_tcp(&n, l, 'A', &t);
-	n.pause = true;
-	n.stops = true;
-	fill(&n);
-	near_reset(&n);
+	n->pause = true;
+	n->stops = true;
+	fill(n);
+	near_reset(n);
 	run_until_stopped(l);
-	assert_string_equal(t.text, "AsAe");
-	assert_int_equal(n.error, ECONNRESET);
+	assert_string_equal(n->trace->text, "AsAe");
+	assert_int_equal(n->error, ECONNRESET);
 	assert_quiet(l);
-	near_close(&n);
-	io_loop_free(l);
 }
 
 /* A unix peer that wrote and closed has not failed: its bytes are served. */
 static void bytes_before_a_hang_up_are_kept(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.pause = true;
-	write_all(n.far, "quit", 4);
-	close(n.far);
-	n.far = -1;
+	n->pause = true;
+	write_all(n->far, "quit", 4);
+	close(n->far);
+	n->far = -1;
 	run_until_settled(l);
-	assert_string_equal(t.text, "");
+	assert_string_equal(n->trace->text, "");
 	assert_quiet(l);
-	n.pause = false;
-	io_stream_resume(&n.s);
+	n->pause = false;
+	io_stream_resume(&n->s);
 	run_until_settled(l);
-	assert_string_equal(t.text, "ArAe");
-	assert_int_equal(n.error, 0);
-	assert_memory_equal(n.bytes, "quit", 4);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "ArAe");
+	assert_int_equal(n->error, 0);
+	assert_memory_equal(n->bytes, "quit", 4);
 }
 
 static void a_hang_up_without_bytes_ends_a_paused_stream(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 	char c;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.pause = true;
-	write_all(n.far, "x", 1);
+	n->pause = true;
+	write_all(n->far, "x", 1);
 	run_until_settled(l);
-	assert_int_equal(recv(n.s.fd, &c, 1, 0), 1);
-	close(n.far);
-	n.far = -1;
+	assert_int_equal(recv(n->s.fd, &c, 1, 0), 1);
+	close(n->far);
+	n->far = -1;
 	run_until_settled(l);
-	assert_string_equal(t.text, "Ae");
-	assert_int_equal(n.error, 0);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "Ae");
+	assert_int_equal(n->error, 0);
 }
 
 /* ---- by the owner ------------------------------------------------------- */
@@ -399,44 +354,34 @@ static void thief_steal(struct io_msg *m)
 
 static void reports_without_bytes_end_a_stream(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 	struct thief f = {
 		.steal.run = thief_steal,
 		.lay.run = thief_lay,
-		.near = &n,
+		.near = n,
 	};
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
 	io_loop_defer(l, &f.lay);
 	run_until_settled(l);
-	assert_string_equal(t.text, "Ae");
-	assert_int_equal(n.error, ELOOP);
+	assert_string_equal(n->trace->text, "Ae");
+	assert_int_equal(n->error, ELOOP);
 	assert_in_range(f.rounds, IO_GUARD_REPORTS - 1, IO_GUARD_REPORTS + 1);
 	assert_int_equal(counter_read(&io_loop_stats(l)->guard_closed), 1);
-	write_all(n.far, "y", 1);
+	write_all(n->far, "y", 1);
 	assert_quiet(l);
-	near_close(&n);
-	io_loop_free(l);
 }
 
 static void progress_calms_the_guard(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	n.s.barren = IO_GUARD_REPORTS - 2;
-	write_all(n.far, "x", 1);
+	n->s.barren = IO_GUARD_REPORTS - 2;
+	write_all(n->far, "x", 1);
 	run_until_settled(l);
-	assert_int_equal(n.used, 1);
-	assert_int_equal(n.s.barren, 0);
-	near_close(&n);
-	io_loop_free(l);
+	assert_int_equal(n->used, 1);
+	assert_int_equal(n->s.barren, 0);
 }
 
 /*
@@ -539,44 +484,39 @@ static void errors_that_are_none_end_a_paused_stream(void **state)
 /* One that was told of its end waits for room: it learns it by sending. */
 static void the_guard_reaches_a_sender_that_has_ended(void **state)
 {
-	struct io_loop *l = io_loop_new();
-	struct trace t = { .len = 0 };
-	struct near n;
+	struct near *n = *state;
+	struct io_loop *l = n->s.loop;
 
-	(void)state;
-	near_open(&n, l, 'A', &t);
-	shutdown(n.far, SHUT_WR);
+	shutdown(n->far, SHUT_WR);
 	run_until_settled(l);
-	assert_string_equal(t.text, "Ae");
-	fill(&n);
-	n.on_sendable = send_and_stop;
-	n.s.barren = IO_GUARD_REPORTS - 1;
-	close(n.far);
-	n.far = -1;
+	assert_string_equal(n->trace->text, "Ae");
+	fill(n);
+	n->on_sendable = send_and_stop;
+	n->s.barren = IO_GUARD_REPORTS - 1;
+	close(n->far);
+	n->far = -1;
 	run_until_stopped(l);
-	assert_string_equal(t.text, "AeAs");
-	assert_int_equal(n.error, ELOOP);
-	near_close(&n);
-	io_loop_free(l);
+	assert_string_equal(n->trace->text, "AeAs");
+	assert_int_equal(n->error, ELOOP);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_end_behind_the_last_bytes_is_seen),
-		cmocka_unit_test(the_same_over_tcp),
-		cmocka_unit_test(an_ended_stream_can_finish_sending),
-		cmocka_unit_test(a_reset_ends_a_reader),
-		cmocka_unit_test(a_reset_ends_a_paused_stream),
-		cmocka_unit_test(a_reset_reaches_a_sender),
-		cmocka_unit_test(a_reset_ends_a_sender_that_does_not_send),
-		cmocka_unit_test(bytes_before_a_hang_up_are_kept),
-		cmocka_unit_test(a_hang_up_without_bytes_ends_a_paused_stream),
+		NEAR_TEST(the_end_behind_the_last_bytes_is_seen),
+		NEAR_TEST_TCP(the_same_over_tcp),
+		NEAR_TEST(an_ended_stream_can_finish_sending),
+		NEAR_TEST_TCP(a_reset_ends_a_reader),
+		NEAR_TEST_TCP(a_reset_ends_a_paused_stream),
+		NEAR_TEST_TCP(a_reset_reaches_a_sender),
+		NEAR_TEST_TCP(a_reset_ends_a_sender_that_does_not_send),
+		NEAR_TEST(bytes_before_a_hang_up_are_kept),
+		NEAR_TEST(a_hang_up_without_bytes_ends_a_paused_stream),
 		cmocka_unit_test(any_callback_may_close),
-		cmocka_unit_test(reports_without_bytes_end_a_stream),
-		cmocka_unit_test(progress_calms_the_guard),
+		NEAR_TEST(reports_without_bytes_end_a_stream),
+		NEAR_TEST(progress_calms_the_guard),
 		cmocka_unit_test(errors_that_are_none_end_a_paused_stream),
-		cmocka_unit_test(the_guard_reaches_a_sender_that_has_ended),
+		NEAR_TEST(the_guard_reaches_a_sender_that_has_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
