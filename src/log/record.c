@@ -8,11 +8,11 @@
  * the bytes given, then the CRC, then each part with what is left of the
  * length.  The CRC does not stand in for the rest, since it can be made to fit.
  */
-#include <endian.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/crc.h"
+#include "base/le.h"
 #include "base/limits.h"
 #include "log/record.h"
 
@@ -149,15 +149,13 @@ uint64_t record_size(const struct record *r)
 
 static char *put_4(char *to, uint32_t n)
 {
-	n = htole32(n);
-	memcpy(to, &n, sizeof(n));
+	le_put_32(to, n);
 	return to + sizeof(n);
 }
 
 static char *put_8(char *to, uint64_t n)
 {
-	n = htole64(n);
-	memcpy(to, &n, sizeof(n));
+	le_put_64(to, n);
 	return to + sizeof(n);
 }
 
@@ -232,28 +230,12 @@ void record_set_length(char *to, uint32_t length)
 
 /* ---- reading ----------------------------------------------------------- */
 
-static uint32_t get_4(const char *from)
-{
-	uint32_t n;
-
-	memcpy(&n, from, sizeof(n));
-	return le32toh(n);
-}
-
-static uint64_t get_8(const char *from)
-{
-	uint64_t n;
-
-	memcpy(&n, from, sizeof(n));
-	return le64toh(n);
-}
-
 static uint32_t take_4(const char **from, bool there)
 {
 	const char *at = *from;
 
 	*from += there ? 4 : 0;
-	return there ? get_4(at) : 0;
+	return there ? le_get_32(at) : 0;
 }
 
 static uint64_t take_8(const char **from, bool there)
@@ -261,7 +243,7 @@ static uint64_t take_8(const char **from, bool there)
 	const char *at = *from;
 
 	*from += there ? 8 : 0;
-	return there ? get_8(at) : 0;
+	return there ? le_get_64(at) : 0;
 }
 
 /* Of the `n` given bytes. */
@@ -270,7 +252,7 @@ static enum record_state read_length(const char *from, size_t n, uint32_t *size)
 	if (n < sizeof(*size)) {
 		return RECORD_SHORT;
 	}
-	*size = get_4(from + AT_LENGTH);
+	*size = le_get_32(from + AT_LENGTH);
 	if (*size < RECORD_SIZE_MIN || *size % RECORD_ALIGN != 0 ||
 	    *size >= RECORD_SIZE_LIMIT) {
 		return RECORD_BAD;
@@ -309,8 +291,8 @@ static bool read_parts(const char *from, uint32_t size, struct record *r)
 	const struct form *f;
 	uint64_t fixed;
 
-	r->lsn = get_8(from + AT_LSN);
-	r->time = get_4(from + AT_TIME);
+	r->lsn = le_get_64(from + AT_LSN);
+	r->time = le_get_32(from + AT_TIME);
 	r->kind = (uint8_t)from[AT_KIND];
 	r->key_len = (uint8_t)from[AT_KEY_LEN];
 	r->marks = (uint8_t)from[AT_MARKS];
@@ -343,7 +325,7 @@ enum record_state record_read(const char *from, size_t n, struct record *r,
 	enum record_state state = read_length(from, n, size);
 
 	if (state == RECORD_GOOD &&
-	    (get_4(from + AT_CRC) != sum_of(from, *size) ||
+	    (le_get_32(from + AT_CRC) != sum_of(from, *size) ||
 	     !read_parts(from, *size, r))) {
 		state = RECORD_BAD;
 	}

@@ -12,6 +12,7 @@
 
 #include "base/crc.h"
 #include "base/hash.h"
+#include "base/le.h"
 #include "persist/format.h"
 
 enum {
@@ -40,35 +41,18 @@ static const char *const prefixes[] = {
 	[FILE_SNAPSHOT] = "snapshot-",
 };
 
-static void put(char *to, uint64_t n, int bytes)
-{
-	for (int i = 0; i < bytes; i++) {
-		to[i] = (char)(n >> (8 * i));
-	}
-}
-
-static uint64_t get(const char *from, int bytes)
-{
-	uint64_t n = 0;
-
-	for (int i = bytes; i-- > 0;) {
-		n = n << 8 | (unsigned char)from[i];
-	}
-	return n;
-}
-
 void header_write(char to[HEADER_SIZE], const struct file_header *h)
 {
 	memcpy(to, magic, sizeof(magic));
-	put(to + OFFSET_VERSION, FORMAT_VERSION, 4);
-	put(to + OFFSET_KIND, h->kind, 4);
-	put(to + OFFSET_IDENTITY, h->identity, 8);
-	put(to + OFFSET_LSN, h->lsn, 8);
-	put(to + OFFSET_LSN_BEFORE, h->lsn_before, 8);
-	put(to + OFFSET_HASH_SEED, h->hash_seed, 8);
-	put(to + OFFSET_TIME, h->time, 4);
-	put(to + OFFSET_LSN_FLOOR, h->lsn_floor, 8);
-	put(to + OFFSET_CRC, crc32c(0, to, OFFSET_CRC), 4);
+	le_put_32(to + OFFSET_VERSION, FORMAT_VERSION);
+	le_put_32(to + OFFSET_KIND, h->kind);
+	le_put_64(to + OFFSET_IDENTITY, h->identity);
+	le_put_64(to + OFFSET_LSN, h->lsn);
+	le_put_64(to + OFFSET_LSN_BEFORE, h->lsn_before);
+	le_put_64(to + OFFSET_HASH_SEED, h->hash_seed);
+	le_put_32(to + OFFSET_TIME, h->time);
+	le_put_64(to + OFFSET_LSN_FLOOR, h->lsn_floor);
+	le_put_32(to + OFFSET_CRC, crc32c(0, to, OFFSET_CRC));
 }
 
 /* A header of other bytes may have its sum elsewhere. */
@@ -91,8 +75,9 @@ static const char *version_problem(uint32_t version, bool whole)
 const char *header_read(const char from[HEADER_SIZE], enum file_kind kind,
 			struct file_header *h)
 {
-	uint32_t version = (uint32_t)get(from + OFFSET_VERSION, 4);
-	bool whole = get(from + OFFSET_CRC, 4) == crc32c(0, from, OFFSET_CRC);
+	uint32_t version = le_get_32(from + OFFSET_VERSION);
+	bool whole = le_get_32(from + OFFSET_CRC) ==
+		     crc32c(0, from, OFFSET_CRC);
 
 	if (memcmp(from, magic, sizeof(magic)) != 0) {
 		return "not a file of dozo";
@@ -103,13 +88,13 @@ const char *header_read(const char from[HEADER_SIZE], enum file_kind kind,
 	if (!whole) {
 		return "the header is damaged";
 	}
-	h->kind = (uint32_t)get(from + OFFSET_KIND, 4);
-	h->identity = get(from + OFFSET_IDENTITY, 8);
-	h->lsn = get(from + OFFSET_LSN, 8);
-	h->lsn_before = get(from + OFFSET_LSN_BEFORE, 8);
-	h->hash_seed = get(from + OFFSET_HASH_SEED, 8);
-	h->time = (uint32_t)get(from + OFFSET_TIME, 4);
-	h->lsn_floor = get(from + OFFSET_LSN_FLOOR, 8);
+	h->kind = le_get_32(from + OFFSET_KIND);
+	h->identity = le_get_64(from + OFFSET_IDENTITY);
+	h->lsn = le_get_64(from + OFFSET_LSN);
+	h->lsn_before = le_get_64(from + OFFSET_LSN_BEFORE);
+	h->hash_seed = le_get_64(from + OFFSET_HASH_SEED);
+	h->time = le_get_32(from + OFFSET_TIME);
+	h->lsn_floor = le_get_64(from + OFFSET_LSN_FLOOR);
 	if (h->kind != kind) {
 		return "a file of dozo, but of another kind";
 	}
@@ -215,8 +200,8 @@ uint64_t mark_seal(const struct file_header *h, uint64_t lsn, uint64_t offset)
 {
 	char place[24];
 
-	put(place, h->identity, 8);
-	put(place + 8, lsn, 8);
-	put(place + 16, offset, 8);
+	le_put_64(place, h->identity);
+	le_put_64(place + 8, lsn);
+	le_put_64(place + 16, offset);
 	return hash_bytes(place, sizeof(place), h->hash_seed) | 1;
 }

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/crc.h"
+#include "base/le.h"
 #include "persist/journal_reader.h"
 #include "tiny_dir.h"
 
@@ -36,13 +37,6 @@ static const struct file_header header = { .kind = FILE_JOURNAL,
 					   .hash_seed = 7 };
 
 /* ---- making right ------------------------------------------------------- */
-
-static void put(char *to, uint64_t n, int bytes)
-{
-	for (int i = 0; i < bytes; i++) {
-		to[i] = (char)(n >> (8 * i));
-	}
-}
 
 static void make_mark(char *at, size_t place, uint64_t lsn)
 {
@@ -72,12 +66,10 @@ static void make_records(char *bytes, size_t size, unsigned control)
 			at += mark_size;
 			continue;
 		}
-		put(bytes + at, length, 4);
-		put(bytes + at + AT_LSN, lsn++, 8);
-		put(bytes + at + 4,
-		    crc32c(crc32c(0, bytes + at, 4), bytes + at + 8,
-			   length - 8),
-		    4);
+		le_put_32(bytes + at, (uint32_t)length);
+		le_put_64(bytes + at + AT_LSN, lsn++);
+		le_put_32(bytes + at + 4, crc32c(crc32c(0, bytes + at, 4),
+						 bytes + at + 8, length - 8));
 		at += length;
 	}
 }
