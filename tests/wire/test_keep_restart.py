@@ -83,18 +83,22 @@ KEYS = (b"plain", b"empty", b"flags", b"large", b"timed", b"counter",
         b"removed-value")
 
 
+class Seen(dict):
+    """{key: what was there}, since when."""
+
+
 def look(conn):
-    found = {key: keepkit.mg(conn, key, b"v f c t s") for key in KEYS}
+    found = Seen()
+    found.since = time.monotonic()
+    for key in KEYS:
+        found[key] = keepkit.mg(conn, key, b"v f c t s")
     found[BINARY_KEY] = keepkit.mg(conn, BINARY_KEY, b"b v f c t k")
     return found
 
 
-def same(before, after, began=None):
-    """The time to live may have got shorter, everything else may not.
-    began: when `before` was, if that was not just now."""
-    passed_s = 3
-    if began is not None:
-        passed_s += time.monotonic() - began
+def same(before, after):
+    """The time to live may have got shorter, everything else may not."""
+    passed_s = 1 + time.monotonic() - before.since
     assert before.keys() == after.keys()
     for key, old in before.items():
         new = after[key]
@@ -299,11 +303,10 @@ def test_many_orderly_restarts_change_nothing():
         with keep.start().connect() as conn:
             fill(conn)
             before = look(conn)
-        began = time.monotonic()
         seen = []
         for _ in range(5):
             with keep.again().connect() as conn:
-                same(before, look(conn), began)
+                same(before, look(conn))
                 seen.append(keepkit.ms(conn, b"token", b"x"))
         assert seen == sorted(set(seen))
         assert len(keep.names("snapshot-")) == 1
