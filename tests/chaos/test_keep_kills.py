@@ -45,7 +45,7 @@ def power_env():
     path = os.path.join(os.path.dirname(injector.library_path()),
                         "libholdback.so")
     assert os.path.exists(path), path
-    return {"LD_PRELOAD": path}
+    return dict(injector.preload_env(), LD_PRELOAD=path)
 
 
 class Client:

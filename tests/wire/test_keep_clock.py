@@ -75,12 +75,12 @@ def test_set_back_by_a_year(keep, end):
     one = keep.start()
     assert "the clock is 3153" in one.stderr()
     with one.connect() as conn:
-        assert now + 40 <= now_of(conn) <= now + 50
+        assert now + 40 <= now_of(conn) <= now + 70
         assert left(conn, b"short") is None
         assert left(conn, b"forever") == left(conn, b"freed") == -1
-        assert 450 <= left(conn, b"timed") <= 460
-        assert 650 <= left(conn, b"until") <= 660
-        assert 2 * YEAR_S - 50 <= left(conn, b"touched") <= 2 * YEAR_S - 40
+        assert 430 <= left(conn, b"timed") <= 460
+        assert 630 <= left(conn, b"until") <= 660
+        assert 2 * YEAR_S - 70 <= left(conn, b"touched") <= 2 * YEAR_S - 40
         assert keepkit.ms(conn, b"last", b"x") > token
         # Unix time is that of the clock that was seen.
         assert conn.ask(b"set past 0 %d 1\r\nx\r\n" % (
@@ -88,11 +88,11 @@ def test_set_back_by_a_year(keep, end):
         assert left(conn, b"past") is None
         move(conn, 461)
         assert left(conn, b"timed") is None
-        assert left(conn, b"until") > 150
+        assert left(conn, b"until") > 100
         keepkit.ms(conn, b"last", b"y")
     end(keep)
     with keep.start().connect() as conn:
-        assert now + 500 <= now_of(conn) <= now + 520
+        assert now + 500 <= now_of(conn) <= now + 560
         assert left(conn, b"timed") is left(conn, b"past") is None
         assert left(conn, b"forever") == left(conn, b"last") == -1
 
@@ -110,11 +110,11 @@ def test_set_forward_by_a_year(keep, end):
         assert int(conn.stats()["curr_items"]) == 3
         assert left(conn, b"forever") == left(conn, b"freed") == -1
         assert left(conn, b"timed") is left(conn, b"until") is None
-        assert YEAR_S - 20 <= left(conn, b"touched") <= YEAR_S
+        assert YEAR_S - 60 <= left(conn, b"touched") <= YEAR_S
         keepkit.ms(conn, b"timed", b"x", b"T500")
     end(keep)
     with keep.start().connect() as conn:
-        assert 490 <= left(conn, b"timed") <= 500
+        assert 470 <= left(conn, b"timed") <= 500
         assert int(conn.stats()["curr_items"]) == 4
 
 
@@ -125,13 +125,13 @@ def test_a_flush_to_come_and_a_clock_set_back(keep, end):
         assert conn.ask(b"flush_all 300\r\n") == b"OK\r\n"
     end(keep)
     with keep.start().connect() as conn:
-        move(conn, 280)
+        move(conn, 240)
         assert left(conn, b"forever") == -1
         keepkit.ms(conn, b"last", b"x")
     end(keep)
     with keep.start().connect() as conn:
         assert left(conn, b"forever") == -1
-        move(conn, 21)
+        move(conn, 61)
         keepkit.await_true("it fires", lambda: left(
             conn, b"forever") is None)
         assert left(conn, b"last") is None
