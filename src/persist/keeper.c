@@ -684,6 +684,22 @@ static uint64_t next_errand(const struct keeper *k, uint64_t now)
 	return at;
 }
 
+/*
+ * A record may be drawn, and not published yet.  Who publishes it need not
+ * ring, and those behind it have rung already, so it is looked at again.
+ */
+static bool waits_for_record(const struct keeper *k, enum keeper_state state)
+{
+	switch (state) {
+	case KEEPER_RUNNING:
+		return k->journal.written < log_lsn(k->config.log);
+	case KEEPER_DISTRUST:
+		return k->journal.written < atomic_load(&k->settle_lsn);
+	default:
+		return false;
+	}
+}
+
 /* When is something due though nobody rings?  FOREVER_MS: never. */
 static uint64_t next_due(const struct keeper *k, uint64_t now)
 {
@@ -697,8 +713,7 @@ static uint64_t next_due(const struct keeper *k, uint64_t now)
 	    (state == KEEPER_DISTRUST && !k->errand_runs)) {
 		earlier(&at, k->retry_at);
 	}
-	if (state != KEEPER_READ_ONLY &&
-	    k->journal.written < atomic_load(&k->settle_lsn)) {
+	if (waits_for_record(k, state)) {
 		earlier(&at, now + SETTLE_MS);
 	}
 	if (!k->errand_runs && state != KEEPER_DISTRUST) {
@@ -706,6 +721,7 @@ static uint64_t next_due(const struct keeper *k, uint64_t now)
 	}
 	return at;
 }
+
 static void *journal_main(void *arg)
 {
 	struct keeper *k = arg;

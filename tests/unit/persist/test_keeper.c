@@ -200,6 +200,32 @@ static void test_idle(void **state)
 	world_close(&w);
 }
 
+/*
+ * A record that is published last, by one who does not ring (a delayed flush
+ * that fires), does not hold up for ever those who have rung before.
+ */
+static void test_published_late_without_a_ring(void **state)
+{
+	struct record form = { .kind = RECORD_FLUSH_AT, .time = NOW };
+	struct world w = { 0 };
+	struct log_slot slot;
+	uint64_t lsn;
+
+	(void)state;
+	world_open(&w, SYNC_ALWAYS);
+	for (unsigned i = 1; i <= 20; i++) {
+		assert_true(log_reserve(w.log, &form, &slot));
+		lsn = world_change(&w);
+		/* A turn has looked, in vain. */
+		keeper_ask_room(w.k);
+		wait_until(&w, atomic_load(&w.drained) == i);
+		assert_true(atomic_load(&w.committed) < slot.lsn);
+		log_publish(w.log, &slot, &form);
+		wait_until(&w, atomic_load(&w.committed) == lsn);
+	}
+	world_close(&w);
+}
+
 /* ---- a journal that cannot be written ----------------------------------- */
 
 static void test_read_only(void **state)
@@ -1066,6 +1092,7 @@ int main(void)
 		cmocka_unit_test(test_everysec),
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_published_late_without_a_ring),
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_no_new_file),
 		cmocka_unit_test(test_full),
