@@ -872,14 +872,19 @@ int keeper_start(struct keeper *k)
 /* Writes and syncs all that is in the log; false: why not. */
 static bool write_last(struct keeper *k, char *why)
 {
-	long n = k->journal.sync_failed ? -EIO : 1;
+	long n = 1;
 	int error;
 
 	while (n > 0) {
 		n = journal_write(&k->journal, &k->cursor, PIECE_BYTES,
 				  now_s(k));
 	}
-	error = n < 0 ? (int)n : journal_sync(&k->journal);
+	/* Also of what is there, if the rest could not be written. */
+	error = journal_sync(&k->journal);
+	atomic_store(&k->synced_lsn, k->journal.synced);
+	if (n < 0) {
+		error = (int)n;
+	}
 	if (error < 0) {
 		count(k, &k->stats.errors, 1);
 		snprintf(why, PROBLEM_SIZE,
@@ -887,7 +892,6 @@ static bool write_last(struct keeper *k, char *why)
 			 strerror(-error));
 		return false;
 	}
-	atomic_store(&k->synced_lsn, k->journal.synced);
 	return true;
 }
 

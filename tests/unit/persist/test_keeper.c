@@ -888,6 +888,34 @@ static void test_stop_read_only(void **state)
 	close_reopened(&w, lsn);
 }
 
+/*
+ * What is in the file is durable when the server has ended, although its last
+ * records do not find room there, nor a snapshot.
+ */
+static void test_stop_full_syncs_what_is_written(void **state)
+{
+	struct world w = { 0 };
+	struct memdir_fault full = {
+		.ops = 1U << MEMDIR_WRITE | 1U << MEMDIR_CREATE,
+		.times = MEMDIR_FOR_EVER,
+		.error = -ENOSPC,
+	};
+	char why[PROBLEM_SIZE] = "";
+	uint64_t lsn;
+
+	(void)state;
+	world_open(&w, SYNC_NEVER);
+	lsn = world_changes(&w, 100);
+	wait_until(&w, world_stats(&w).written_lsn == lsn);
+	memdir_fail(w.m, &full);
+	world_changes(&w, 20);
+	wait_until(&w, keeper_state(w.k) == KEEPER_READ_ONLY);
+	assert_false(world_stop(&w, why));
+	assert_string_not_equal(why, "");
+	assert_int_equal(world_stats(&w).synced_lsn, lsn);
+	world_release(&w);
+}
+
 /* Nothing can be written at all: that is told too, and nothing is lost that
  * was committed. */
 static void test_stop_when_all_fails(void **state)
@@ -1119,6 +1147,7 @@ int main(void)
 		cmocka_unit_test(test_crash_while_stopping),
 		cmocka_unit_test(test_stop_without_snapshot),
 		cmocka_unit_test(test_stop_read_only),
+		cmocka_unit_test(test_stop_full_syncs_what_is_written),
 		cmocka_unit_test(test_stop_when_all_fails),
 		cmocka_unit_test(test_stop_in_distrust),
 		cmocka_unit_test(test_stop_during_snapshot),
