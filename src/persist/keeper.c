@@ -63,7 +63,7 @@ struct keeper {
 	_Atomic bool room_wanted;
 	_Atomic uint64_t settle_lsn; /* an errand waits for it; 0: none does */
 	_Atomic uint64_t synced_lsn; /* what it looks at */
-	_Atomic int write_error;     /* READ_ONLY: why; before the state */
+	_Atomic int write_error;     /* the last write failed; else 0 */
 
 	/* The journal thread's own. */
 	pthread_t thread;
@@ -205,6 +205,10 @@ static void journal_failed(struct keeper *k, int error, uint64_t now)
 		enter_distrust(k, error, now);
 		return;
 	}
+	atomic_store(&k->write_error, error);
+	if (k->errand_runs) {
+		bell_ring(&k->errand.bell);
+	}
 	k->retry_at = now + k->retry_ms;
 	if (keeper_state(k) != KEEPER_RUNNING) {
 		return;
@@ -214,11 +218,7 @@ static void journal_failed(struct keeper *k, int error, uint64_t now)
 		 "until it can",
 		 strerror(-error));
 	say(k, k->journal_problem, "%s", why);
-	atomic_store(&k->write_error, error);
 	set_state(k, KEEPER_READ_ONLY, why);
-	if (k->errand_runs) {
-		bell_ring(&k->errand.bell);
-	}
 }
 
 /* ---- writing and syncing ----------------------------------------------- */
@@ -277,6 +277,9 @@ static bool write_waiting(struct keeper *k, uint64_t now)
 			break;
 		}
 		give_room(k);
+	}
+	if (atomic_load(&k->write_error) != 0) {
+		atomic_store(&k->write_error, 0);
 	}
 	return true;
 }
@@ -360,6 +363,7 @@ static int settle(void *arg, uint64_t lsn)
 	bell_ring(&k->urgent);
 	for (;;) {
 		uint32_t seen = bell_count(&e->bell);
+		int error = atomic_load(&k->write_error);
 
 		if (atomic_load(&e->abandon)) {
 			break;
@@ -368,8 +372,8 @@ static int settle(void *arg, uint64_t lsn)
 			result = 0;
 			break;
 		}
-		if (keeper_state(k) == KEEPER_READ_ONLY) {
-			result = atomic_load(&k->write_error);
+		if (error != 0) {
+			result = error;
 			break;
 		}
 		bell_wait(&e->bell, seen, FOREVER_MS);
@@ -609,13 +613,13 @@ static bool begin_anew(struct keeper *k, uint64_t now)
 
 static void distrust_turn(struct keeper *k, uint64_t now)
 {
-	if (k->begun_anew) {
-		gather(k, now);
-	}
-	if (k->errand_runs || now < k->retry_at) {
+	bool may_begin = !k->errand_runs && now >= k->retry_at;
+
+	if (!k->begun_anew && (!may_begin || !begin_anew(k, now))) {
 		return;
 	}
-	if (!k->begun_anew && !begin_anew(k, now)) {
+	/* While it cannot be written, no snapshot can be completed either. */
+	if (!gather(k, now) || !may_begin) {
 		return;
 	}
 	k->errand_for_trust = true;

@@ -627,6 +627,36 @@ static void test_snapshot_does_not_block_full_disk(void **state)
 	world_close(&w);
 }
 
+/* The same for the one that is to end the distrust after a failed sync. */
+static void test_distrust_does_not_block_full_disk(void **state)
+{
+	struct world w = { 0 };
+	struct hold before = { .op = MEMDIR_CREATE, .prefix = "snapshot" };
+	struct memdir_fault full = {
+		.ops = 1U << MEMDIR_WRITE,
+		.prefix = "journal",
+		.times = MEMDIR_FOR_EVER,
+		.error = -ENOSPC,
+	};
+	uint64_t lsn;
+
+	(void)state;
+	world_open(&w, SYNC_ALWAYS);
+	world_hold(&w, &before);
+	fail_syncs(&w, "journal", 0, 1);
+	world_changes(&w, 20);
+	wait_until(&w, atomic_load(&before.held));
+	memdir_fail(w.m, &full);
+	lsn = world_changes(&w, 20); /* the scan will see these */
+	world_let_go(&w, &before);
+	wait_until(&w, world_stats(&w).snapshot_errors >= 1);
+	assert_int_equal(keeper_state(w.k), KEEPER_DISTRUST);
+	memdir_heal(w.m);
+	wait_until(&w, atomic_load(&w.committed) == lsn);
+	assert_states(&w, "dr");
+	world_close_checked(&w, 20);
+}
+
 static void test_memory_comes_back(void **state)
 {
 	struct world w = { 0 };
@@ -1137,6 +1167,7 @@ int main(void)
 		cmocka_unit_test(test_snapshot_fails_by_size),
 		cmocka_unit_test(test_snapshot_waits_for_journal),
 		cmocka_unit_test(test_snapshot_does_not_block_full_disk),
+		cmocka_unit_test(test_distrust_does_not_block_full_disk),
 		cmocka_unit_test(test_memory_comes_back),
 		cmocka_unit_test(test_archive),
 		cmocka_unit_test(test_archive_full),
