@@ -818,9 +818,14 @@ enum store_result store_invalidate(struct store_ctx *c,
 	enum store_result res = execute(c, &job, now, &e);
 
 	*out = (struct change){ .miss = e.miss };
-	if (res != STORE_NO_MEMORY) {
-		report(out, &e, res);
-		store_close(&e);
+	if (res == STORE_NO_MEMORY) {
+		return res;
 	}
+	report(out, &e, res);
+	if (res == STORE_NOT_FOUND && !remove_opened(&e, false, &out->lsn)) {
+		*out = (struct change){ .miss = e.miss };
+		res = STORE_NO_MEMORY;
+	}
+	store_close(&e);
 	return res;
 }

@@ -309,7 +309,11 @@ struct invalidate {
 	uint64_t new_cas;
 };
 
-/* md with I or x: the item stays, stale or empty, with a new cas. */
+/*
+ * md with I or x: the item stays, stale or empty, with a new cas.  With a log,
+ * a miss is logged as the removal that it is to those who hold what was
+ * forgotten here.
+ */
 enum store_result store_invalidate(struct store_ctx *c,
 				   const struct store_key *key,
 				   const struct invalidate *how, uint32_t now,

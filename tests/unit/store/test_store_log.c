@@ -232,6 +232,32 @@ static void test_record_of_removal(void **state)
 	expect(l, RECORD_REMOVE, "a");
 }
 
+/*
+ * What is invalidated after it was forgotten must not come back as good, so
+ * that is a removal (L7).
+ */
+static void test_record_of_invalidation_of_nothing(void **state)
+{
+	const struct invalidate how[] = { { .mark_stale = true },
+					  { .drop_value = true } };
+	struct logged *l = *state;
+	struct change out;
+	uint64_t lsn;
+
+	for (int i = 0; i < 2; i++) {
+		struct store_key key = key_named(&l->f, "a");
+
+		lsn = lsn_of(l);
+		assert_int_equal(store_invalidate(l->f.c, &key, &how[i], NOW,
+						  &out),
+				 STORE_NOT_FOUND);
+		expect(l, RECORD_REMOVE, "a");
+		assert_int_equal(out.lsn, lsn + 1);
+		assert_int_equal(out.cas, 0);
+		assert_int_equal(depends(l, "a"), lsn + 1);
+	}
+}
+
 static void test_record_of_cas(void **state)
 {
 	const struct commit how = { .mode = MODE_SET, .new_cas = 77 };
@@ -492,6 +518,9 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_record_of_removal, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_record_of_invalidation_of_nothing, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(test_record_of_cas, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_records_of_flushes, setup,
