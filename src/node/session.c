@@ -835,6 +835,9 @@ static void session_again(struct io_stream *stream)
 
 void session_drained(struct session *s)
 {
+	/* Who had to wait for us was not idle. */
+	atomic_store_explicit(&s->active_s, s->worker->now_s,
+			      memory_order_relaxed);
 	output_drain(s);
 	if (s->watcher != NULL && !s->broken) {
 		watch_read(s);

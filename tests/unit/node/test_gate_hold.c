@@ -10,6 +10,8 @@
  */
 #include "node_fixture.h"
 
+enum { IDLE_S = 60 };
+
 static struct node_fixture fixture;
 
 static int setup(void **state)
@@ -17,6 +19,7 @@ static int setup(void **state)
 	(void)state;
 	settings_init(&fixture.settings);
 	fixture.settings.threads = 1;
+	fixture.settings.idle_timeout_s = IDLE_S;
 	node_fixture_start(&fixture);
 	gate_move(&fixture.node->gate, 0);
 	return 0;
@@ -127,6 +130,29 @@ static void held_session_may_end(void **state)
 	close(b);
 }
 
+/*
+ * Who has just been told what was held for long is not idle.  The other one
+ * is, and tells that the look at both has been taken.
+ */
+static void held_session_is_not_idle(void **state)
+{
+	int a = node_fixture_connect(&fixture, 0);
+	int b = node_fixture_connect(&fixture, 0);
+	struct store_clock *clock = &fixture.node->clock;
+
+	(void)state;
+	change(a, b, "set slow 0 0 1\r\n1\r\n");
+	store_clock_move(clock, IDLE_S - 10);
+	commit_all();
+	hear(a, "STORED\r\n");
+	store_clock_move(clock, 20);
+	hear_end(b);
+	say(a, "mn\r\n");
+	hear(a, "MN\r\n");
+	close(a);
+	close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +160,7 @@ int main(void)
 		cmocka_unit_test(dependent_read_is_held),
 		cmocka_unit_test(quiet_write_holds_the_next_reply),
 		cmocka_unit_test(held_session_may_end),
+		cmocka_unit_test(held_session_is_not_idle),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
