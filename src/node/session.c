@@ -507,7 +507,16 @@ static void count_request(struct session *s)
 			      memory_order_relaxed);
 }
 
-/* Goes on with a get; its line's length when it is done, else 0. */
+/* May the request run?  Without a log there is nothing to ask. */
+static inline enum admission admit(struct session *s, const struct request *r)
+{
+	return s->worker->log == NULL ? ADMIT_NOW : keeping_admit(s, r);
+}
+
+/*
+ * Goes on with a get; its line's length when it is done, else 0.  The touches
+ * of a long one may fill the log, so each piece is asked for.
+ */
 static size_t continue_get(struct session *s, const char *line)
 {
 	struct request *r = &s->worker->request;
@@ -517,18 +526,21 @@ static size_t continue_get(struct session *s, const char *line)
 	r->exptime = g.exptime;
 	r->noreply = false;
 	r->keys = (struct span){ line + g.keys_at, g.keys_len };
-	if (!run_request(s, r, line, g.line_len)) {
+	switch (admit(s, r)) {
+	case ADMIT_NOW:
+		if (!run_request(s, r, line, g.line_len)) {
+			return 0;
+		}
+		break;
+	case ADMIT_LATER:
 		return 0;
+	case ADMIT_REFUSE:
+		output_reply(s, REPLY_READ_ONLY);
+		break;
 	}
 	drop_long_get(s);
 	count_request(s);
 	return g.line_len;
-}
-
-/* May the request run?  Without a log there is nothing to ask. */
-static inline enum admission admit(struct session *s, const struct request *r)
-{
-	return s->worker->log == NULL ? ADMIT_NOW : keeping_admit(s, r);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "log/log.h"
 #include "node_fixture.h"
 
@@ -304,6 +305,124 @@ static void test_full_log_makes_late_values_wait(void **state)
 	stop(k);
 }
 
+/* ---- a gat of many keys ------------------------------------------------- */
+
+enum { GAT_KEYS = 40, GAT_BYTES = 100000 };
+
+static void set_big(int client)
+{
+	char value[GAT_BYTES + 1] = { 0 };
+
+	memset(value, 'x', GAT_BYTES);
+	say_all(client, "set big 0 0 100000\r\n");
+	say_all(client, value);
+	say_all(client, "\r\n");
+	hear(client, "STORED\r\n");
+}
+
+/*
+ * Asks for a big value, GAT_KEYS times; nobody reads the answer, so it stops on
+ * the way.
+ */
+static void say_long_gat(const struct kept *k)
+{
+	const counter *paused = &k->node.node->workers[0].counters.turns_paused;
+
+	set_big(k->client);
+	say(k->client, "gat 0");
+	for (int i = 0; i < GAT_KEYS; i++) {
+		say(k->client, " big");
+	}
+	say(k->client, "\r\n");
+	while (counter_read(paused) == 0) {
+	}
+}
+
+struct heard {
+	unsigned lines;
+	char tail[128]; /* the last bytes */
+};
+
+/* Reads what has come within a moment. */
+static void hear_more(int fd, struct heard *h)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char got[16 * KIB];
+	ssize_t n = 0;
+
+	if (poll(&p, 1, 1) == 1) {
+		n = recv(fd, got, sizeof(got), 0);
+		assert_true(n > 0);
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		h->lines += got[i] == '\n';
+		memmove(h->tail, h->tail + 1, sizeof(h->tail) - 2);
+		h->tail[sizeof(h->tail) - 2] = got[i];
+	}
+}
+
+/* Reads to the end of the answer. */
+static void hear_long_gat(const struct kept *k, struct heard *h,
+			  const char *end)
+{
+	const char *at = h->tail + sizeof(h->tail) - 1 - strlen(end);
+	uint64_t deadline = clock_ms() + HEAR_MS;
+
+	while (strcmp(at, end) != 0) {
+		assert_true(clock_ms() < deadline);
+		hear_more(k->client, h);
+	}
+}
+
+static uint64_t log_waits(const struct kept *k)
+{
+	return counter_read(&k->node.node->workers[0].counters.log_waits);
+}
+
+/* The log fills while the gat is on its way: it waits, and misses nothing. */
+static void test_full_log_makes_a_long_gat_wait(void **state)
+{
+	struct kept *k = *state;
+	struct record form = { .kind = RECORD_FLUSH_AT };
+	struct log_slot slot;
+	struct heard h = { 0 };
+	int other;
+
+	start(k, SYNC_NEVER);
+	other = node_fixture_connect(&k->node, 0);
+	assert_true(log_reserve(k->node.node->keeping.log, &form, &slot));
+	say_long_gat(k);
+	while (!log_is_full(k->node.node->keeping.log)) {
+		set_big(other);
+	}
+	while (log_waits(k) == 0) {
+		assert_int_not_equal(h.tail[sizeof(h.tail) - 4], 'D');
+		hear_more(k->client, &h);
+	}
+	log_publish(k->node.node->keeping.log, &slot, &form);
+	keeping_ring(k->node.node);
+	hear_long_gat(k, &h, "\r\nEND\r\n");
+	assert_int_equal(h.lines, 2 * GAT_KEYS + 1);
+	close(other);
+	stop(k);
+}
+
+static void test_read_only_ends_a_long_gat(void **state)
+{
+	struct kept *k = *state;
+	struct heard h = { 0 };
+
+	start(k, SYNC_NEVER);
+	say_long_gat(k);
+	set_failed(k, true);
+	hear_long_gat(k, &h, REFUSED);
+	assert_in_range(h.lines, 3, 2 * GAT_KEYS);
+	set_failed(k, false);
+	say(k->client, "mn\r\n");
+	hear(k->client, "MN\r\n");
+	stop(k);
+}
+
 static void test_a_second_node_is_refused(void **state)
 {
 	struct kept *k = *state;
@@ -341,6 +460,8 @@ int main(void)
 		KEEPING_TEST(test_what_waits_for_the_journal),
 		KEEPING_TEST(test_full_log_makes_writers_wait),
 		KEEPING_TEST(test_full_log_makes_late_values_wait),
+		KEEPING_TEST(test_full_log_makes_a_long_gat_wait),
+		KEEPING_TEST(test_read_only_ends_a_long_gat),
 		KEEPING_TEST(test_a_second_node_is_refused),
 		KEEPING_TEST(test_archive_is_another_directory),
 	};
