@@ -11,8 +11,8 @@
  * from its intended time: a stall cannot hide.
  *
  * A second probe, alike, speaks at the same time to a server that does nothing
- * (control.h): it tells what the machine alone does to a request, since a
- * virtual processor can be taken away for many milliseconds.
+ * (control_server.h): it tells what the machine alone does to a request, since
+ * a virtual processor can be taken away for many milliseconds.
  *
  * Judged: during the mischief the probe's 99th percentile is at most twice
  * the worst of its own quiet one, the other probe's, and two milliseconds.
@@ -35,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control_server.h"
 #include "dialer.h"
 #include "toolargs.h"
 #include "victim.h"

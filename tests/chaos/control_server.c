@@ -5,8 +5,6 @@
  * begins with `set ` announces data, and any other is such data.
  */
 
-#include "control.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "control_server.h"
 
 /* The descriptors of the thread: the pipe, the listener, then clients. */
 #define CLIENTS_MAX 32

@@ -8,8 +8,8 @@
  * It listens on 127.0.0.1 only, lives in the process of the test, and trusts
  * it.
  */
-#ifndef DOZO_CHAOS_CONTROL_H
-#define DOZO_CHAOS_CONTROL_H
+#ifndef DOZO_CHAOS_CONTROL_SERVER_H
+#define DOZO_CHAOS_CONTROL_SERVER_H
 
 #include <pthread.h>
 #include <stdbool.h>
