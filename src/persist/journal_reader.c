@@ -2,7 +2,9 @@
 /*
  * Reading a journal.
  *
- * One walk over the file finds where its records end; only then is asked why.
+ * One walk over the file, as far as it was read, finds where its records end;
+ * only when all was read is asked why.  A record that is not all there yet is
+ * looked at again in the next step.
  * Nothing in the file is believed: the walk goes on only by what the decoder
  * accepts and by the LSN that must follow, and what might prove that a bad
  * place had been durable is a mark with the seal of the place where it stands.
@@ -126,31 +128,48 @@ bool journal_line(struct dir *dir, const uint64_t *lsns, size_t count,
 
 /* ---- one file ----------------------------------------------------------- */
 
-static bool load(struct journal_file *f, struct dir *dir, int file,
-		 uint64_t lsn)
+/* Memory for all of it. */
+static bool make_room(struct journal_file *f)
 {
-	int64_t size = dir_size(dir, file);
-	long got;
+	int64_t size = dir_size(f->dir, f->file);
 
 	if (size < 0) {
-		tell_error(f->problem, lsn, "read", size);
+		tell_error(f->problem, f->link->lsn, "read", size);
 		return false;
 	}
 	f->size = (size_t)size;
-	f->data = malloc(f->size + SLACK);
-	if (f->data == NULL) {
-		tell(f->problem, lsn, "no memory for its %zu bytes", f->size);
-		return false;
+	if (f->size + SLACK <= f->room) {
+		return true;
 	}
-	got = dir_read(dir, file, f->data, f->size, 0);
+	free(f->data);
+	f->data = malloc(f->size + SLACK);
+	f->room = f->data != NULL ? f->size + SLACK : 0;
+	if (f->data == NULL) {
+		tell(f->problem, f->link->lsn, "no memory for its %zu bytes",
+		     f->size);
+	}
+	return f->data != NULL;
+}
+
+/* The next `n` bytes, or as many as are left. */
+static bool load(struct journal_file *f, size_t n)
+{
+	uint64_t lsn = f->link->lsn;
+	long got;
+
+	if (n > f->size - f->loaded) {
+		n = f->size - f->loaded;
+	}
+	got = dir_read(f->dir, f->file, f->data + f->loaded, n, f->loaded);
 	if (got < 0) {
 		tell_error(f->problem, lsn, "read", got);
 		return false;
 	}
-	if ((size_t)got < f->size) {
+	if ((size_t)got < n) {
 		tell(f->problem, lsn, "it became shorter while it was read");
 		return false;
 	}
+	f->loaded += n;
 	return true;
 }
 
@@ -171,18 +190,24 @@ static bool follows(const struct journal_file *f, const struct record *r,
 	return r->lsn == f->header.lsn + f->records;
 }
 
-/* Goes to where the good records, up to `until`, end. */
-static void walk(struct journal_file *f, uint64_t until)
+/* Goes to where the good records that count end, of what was loaded. */
+static void walk(struct journal_file *f)
 {
+	enum record_state state;
 	struct record r;
 	uint32_t size;
 
-	f->end = HEADER_SIZE;
-	f->last_lsn = f->header.lsn_before;
-	while (f->end < f->size &&
-	       record_read(f->data + f->end, f->size - f->end, &r, &size) ==
-		       RECORD_GOOD &&
-	       follows(f, &r, f->end) && r.lsn <= until) {
+	while (!f->ended && f->end < f->loaded) {
+		state = record_read(f->data + f->end, f->loaded - f->end, &r,
+				    &size);
+		if (state == RECORD_SHORT) {
+			break;
+		}
+		if (state == RECORD_BAD || !follows(f, &r, f->end) ||
+		    r.lsn > f->link->until) {
+			f->ended = true;
+			break;
+		}
 		f->end += size;
 		if (r.kind != RECORD_MARK) {
 			f->last_lsn = r.lsn;
@@ -264,50 +289,104 @@ static enum journal_check judge(struct journal_file *f,
 	return JOURNAL_DAMAGED;
 }
 
+static void close_file(struct journal_file *f)
+{
+	if (f->is_open) {
+		dir_close(f->dir, f->file);
+		f->is_open = false;
+	}
+}
+
+enum journal_check journal_file_begin(struct journal_file *f, struct dir *dir,
+				      const struct journal_link *link,
+				      size_t step)
+{
+	check(step > 0);
+	*f = (struct journal_file){
+		.data = f->data,
+		.room = f->room,
+		.dir = dir,
+		.link = link,
+		.step = step,
+	};
+	f->file = open_journal(dir, link->lsn, f->problem);
+	f->is_open = f->file >= 0;
+	if (!f->is_open || !make_room(f) ||
+	    !load(f, step > HEADER_SIZE ? step : HEADER_SIZE)) {
+		return JOURNAL_ERROR;
+	}
+	if (!read_header(f->data, f->loaded, link->lsn, &f->header,
+			 f->problem)) {
+		return JOURNAL_DAMAGED;
+	}
+	f->end = HEADER_SIZE;
+	f->last_lsn = f->header.lsn_before;
+	walk(f);
+	return JOURNAL_GOOD;
+}
+
+bool journal_file_more(struct journal_file *f)
+{
+	if (f->failed || f->loaded == f->size) {
+		return false;
+	}
+	f->failed = !load(f, f->step);
+	if (!f->failed) {
+		walk(f);
+	}
+	return !f->failed;
+}
+
+enum journal_check journal_file_finish(struct journal_file *f)
+{
+	close_file(f);
+	return f->failed ? JOURNAL_ERROR : judge(f, f->link);
+}
+
 enum journal_check journal_file_open(struct journal_file *f, struct dir *dir,
 				     const struct journal_link *link)
 {
-	bool loaded;
-	int file;
+	enum journal_check check;
 
 	memset(f, 0, sizeof(*f));
-	file = open_journal(dir, link->lsn, f->problem);
-	if (file < 0) {
-		return JOURNAL_ERROR;
+	check = journal_file_begin(f, dir, link, JOURNAL_STEP);
+	if (check == JOURNAL_GOOD) {
+		while (journal_file_more(f)) {
+		}
+		check = journal_file_finish(f);
 	}
-	loaded = load(f, dir, file, link->lsn);
-	dir_close(dir, file);
-	if (!loaded) {
-		return JOURNAL_ERROR;
-	}
-	if (!read_header(f->data, f->size, link->lsn, &f->header, f->problem)) {
-		return JOURNAL_DAMAGED;
-	}
-	walk(f, link->until);
-	return judge(f, link);
+	close_file(f);
+	return check;
 }
 
 void journal_file_close(struct journal_file *f)
 {
+	close_file(f);
 	free(f->data);
 	f->data = NULL;
+	f->room = 0;
 }
 
-bool journal_file_next(const struct journal_file *f, size_t *at,
-		       struct record *r)
+bool journal_next(const char *data, size_t end, size_t *at, struct record *r)
 {
 	uint32_t size;
 
 	if (*at == 0) {
 		*at = HEADER_SIZE;
 	}
-	while (*at < f->end) {
-		check(record_read_checked(f->data + *at, f->end - *at, r,
-					  &size) == RECORD_GOOD);
+	while (*at < end) {
+		check(record_read_checked(data + *at, end - *at, r, &size) ==
+		      RECORD_GOOD);
 		*at += size;
 		if (r->kind != RECORD_MARK) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool journal_file_next(const struct journal_file *f, size_t *at,
+		       struct record *r)
+{
+	return journal_next(f->data, f->end, at, r);
 }

@@ -17,7 +17,12 @@
  * above the reader's snapshot: it follows a failed sync, and what is between
  * them is nowhere.
  *
- * Thread rule: one thread; the records of an open one may be read by many.
+ * A file is read step by step, so that others can use what is known to be good
+ * while the rest is read: what the end turns out to be never takes back what
+ * was good before.
+ *
+ * Thread rule: one thread; the records of an open one may be read by many, and
+ * while it is still being read those in front of an `end` that was handed over.
  */
 #ifndef DOZO_PERSIST_JOURNAL_READER_H
 #define DOZO_PERSIST_JOURNAL_READER_H
@@ -51,13 +56,23 @@ bool journal_line(struct dir *dir, const uint64_t *lsns, size_t count,
 
 struct journal_file {
 	struct file_header header;
-	char *data;        /* the whole file */
+	char *data;        /* the whole file, or what was read so far */
 	size_t size;       /* of the file */
 	size_t end;        /* where its good records that count end */
 	uint64_t last_lsn; /* of them; header.lsn_before if there are none */
 	uint64_t records;
 	bool torn; /* something behind `end` was cut off: JOURNAL_TORN */
 	char problem[PROBLEM_SIZE];
+	/* For the reader itself. */
+	struct dir *dir;
+	const struct journal_link *link;
+	int file;
+	bool is_open; /* `file` */
+	bool failed;
+	bool ended; /* what is at `end` will never be a record that counts */
+	size_t room;
+	size_t loaded;
+	size_t step;
 };
 
 enum journal_check {
@@ -78,10 +93,40 @@ enum journal_check journal_file_open(struct journal_file *f, struct dir *dir,
 void journal_file_close(struct journal_file *f);
 
 /*
+ * The same in steps of `step` bytes.  Of `f`, which is zero or was finished
+ * before, the memory is used again; `link` stays until the end.
+ *
+ *	check = journal_file_begin(f, dir, link, step);
+ *	if (check == JOURNAL_GOOD) {
+ *		do {
+ *			use what is in front of f->end;
+ *		} while (journal_file_more(f));
+ *		check = journal_file_finish(f);
+ *	}
+ *	journal_file_close(f);
+ *
+ * Good is what a begin says of a file whose end is not known yet.
+ */
+enum { JOURNAL_STEP = 1 << 20 };
+
+enum journal_check journal_file_begin(struct journal_file *f, struct dir *dir,
+				      const struct journal_link *link,
+				      size_t step);
+
+/* False: all was read, or it cannot be. */
+bool journal_file_more(struct journal_file *f);
+
+/* After the last step: how does it end? */
+enum journal_check journal_file_finish(struct journal_file *f);
+
+/*
  * The record at *at (0 for the first), without its CRC being checked again;
  * moves *at behind it.  Skips marks.  False at the end.
  */
 bool journal_file_next(const struct journal_file *f, size_t *at,
 		       struct record *r);
+
+/* The same, of the `data` of a file that is being read, up to an `end`. */
+bool journal_next(const char *data, size_t end, size_t *at, struct record *r);
 
 #endif

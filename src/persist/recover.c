@@ -41,7 +41,8 @@ struct recoverer {
 	struct snapshot_file snapshot;
 	bool has_snapshot;
 	struct journal_link *line;
-	size_t begin, end; /* the part of the line that is read */
+	size_t begin, end;           /* the part of the line that is read */
+	struct journal_file journal; /* the present one */
 	struct crew crew;
 	bool cut; /* to_lsn or to_time was reached */
 };
@@ -298,51 +299,70 @@ static void cut_file(struct recoverer *r, struct journal_file *f)
 	}
 }
 
-static bool replay_open(struct recoverer *r, struct journal_file *f)
-{
-	struct recovery *out = r->out;
-
-	out->bytes += f->size;
-	out->journal_bytes += f->size;
-	raise_to(&out->last_lsn, f->last_lsn);
-	if (r->config->to_lsn != UINT64_MAX ||
-	    r->config->to_time != UINT32_MAX) {
-		cut_file(r, f);
-	}
-	go_to(r, f->last_lsn);
-	if (!crew_replay(&r->crew, f, base_lsn(r))) {
-		return fail_file(r, FILE_JOURNAL, f->header.lsn, "%s",
-				 r->crew.problem);
-	}
-	raise_to(&out->applied_lsn, f->last_lsn);
-	return true;
-}
-
 static void note_torn(struct recoverer *r, const struct journal_file *f)
 {
 	r->out->torn_bytes = f->size - f->end;
 	memcpy(r->out->torn, f->problem, PROBLEM_SIZE);
 }
 
-static bool replay(struct recoverer *r, const struct journal_link *link)
+/* All was read: is it as it should be? */
+static bool replay_finish(struct recoverer *r, struct journal_file *f)
 {
-	struct journal_file f;
-	bool good = false;
+	struct recovery *out = r->out;
 
-	switch (journal_file_open(&f, r->d->dir, link)) {
+	switch (journal_file_finish(f)) {
 	case JOURNAL_TORN:
-		note_torn(r, &f);
-		good = replay_open(r, &f);
+		note_torn(r, f);
 		break;
 	case JOURNAL_GOOD:
-		good = replay_open(r, &f);
 		break;
 	case JOURNAL_DAMAGED:
 	case JOURNAL_ERROR:
-		fail(r, "%s", f.problem);
-		break;
+		return fail(r, "%s", f->problem);
 	}
-	journal_file_close(&f);
+	out->bytes += f->size;
+	out->journal_bytes += f->size;
+	raise_to(&out->last_lsn, f->last_lsn);
+	return true;
+}
+
+static bool replay_apply(struct recoverer *r, struct journal_file *f)
+{
+	go_to(r, f->link->lsn - 1);
+	return crew_replay(&r->crew, f, base_lsn(r)) ||
+	       fail_file(r, FILE_JOURNAL, f->header.lsn, "%s", r->crew.problem);
+}
+
+/* Where to cut is asked only of what is known to be whole. */
+static bool replay_up_to(struct recoverer *r, struct journal_file *f)
+{
+	while (journal_file_more(f)) {
+	}
+	if (!replay_finish(r, f)) {
+		return false;
+	}
+	cut_file(r, f);
+	return replay_apply(r, f);
+}
+
+static bool replay(struct recoverer *r, const struct journal_link *link)
+{
+	const struct recover_config *c = r->config;
+	struct journal_file *f = &r->journal;
+	bool good;
+
+	if (journal_file_begin(f, r->d->dir, link, JOURNAL_STEP) !=
+	    JOURNAL_GOOD) {
+		return fail(r, "%s", f->problem);
+	}
+	if (c->to_lsn != UINT64_MAX || c->to_time != UINT32_MAX) {
+		good = replay_up_to(r, f);
+	} else {
+		good = replay_apply(r, f) && replay_finish(r, f);
+	}
+	if (good) {
+		raise_to(&r->out->applied_lsn, f->last_lsn);
+	}
 	return good;
 }
 
@@ -486,6 +506,7 @@ bool recover(const struct datadir *d, const struct recover_config *c,
 	good = run(r);
 	crew_release(&r->crew);
 	snapshot_close(&r->snapshot);
+	journal_file_close(&r->journal);
 	free(r->line);
 	free(r);
 	return good;

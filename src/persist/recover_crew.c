@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "io/clock.h"
 #include "persist/recover_crew.h"
-#include "store/store.h"
 
 enum {
 	THREADS_HELPFUL = 4,
@@ -123,55 +123,94 @@ static bool load_block(struct hand *h, uint64_t n)
 	return got == 0 || fail(w, "%s", b->problem);
 }
 
-static void load_blocks(struct hand *h)
+/* The next block that nobody has; false: there is none, or it is no good. */
+static bool load_next(struct hand *h)
 {
 	struct crew *w = h->crew;
 	uint64_t n;
 
-	while (!atomic_load(&w->failed) &&
-	       (n = atomic_fetch_add(&w->next_block, 1)) <
-		       w->snapshot->blocks) {
-		if (!load_block(h, n)) {
-			break;
-		}
+	if (atomic_load(&w->failed)) {
+		return false;
 	}
+	n = atomic_fetch_add(&w->next_block, 1);
+	return n < w->snapshot->blocks && load_block(h, n);
 }
 
 /* ---- journals ---------------------------------------------------------- */
 
+static bool apply_batch(struct hand *h)
+{
+	unsigned n = h->batched;
+
+	h->batched = 0;
+	store_prefetch_batch(h->crew->config->store, h->keys, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (!apply(h, &h->keys[i], &h->batch[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool replay_record(struct hand *h, const struct record *r)
 {
-	struct crew *w = h->crew;
-	const struct store *s = w->config->store;
+	const struct store *s = h->crew->config->store;
 	struct store_key key;
 
 	if (r->key_len == 0) {
 		return h->number != 0 || apply(h, NULL, r);
 	}
 	key = store_key(s, r->key, r->key_len);
-	return store_part(s, &key, w->count) != h->number || apply(h, &key, r);
+	if (store_part(s, &key, h->crew->count) != h->number) {
+		return true;
+	}
+	h->keys[h->batched] = key;
+	h->batch[h->batched] = *r;
+	h->batched++;
+	return h->batched < HAND_BATCH || apply_batch(h);
 }
 
-static void replay_file(struct hand *h)
+/* Applies its part of what is in front of `end`. */
+static bool replay_to(struct hand *h, size_t end)
 {
 	struct crew *w = h->crew;
 	struct record r;
-	size_t at = 0;
 
-	while (journal_file_next(w->journal, &at, &r)) {
+	while (journal_next(w->journal, end, &h->at, &r)) {
 		h->records++;
 		if (r.time > h->time) {
 			h->time = r.time;
 		}
-		if (h->number == 0) {
-			atomic_store_explicit(&w->bytes, at,
-					      memory_order_relaxed);
-		}
 		/* The snapshot has the outcome of those below it, also if
 		 * the journals that show it are gone. */
-		if ((r.lsn > w->above && !replay_record(h, &r)) ||
-		    atomic_load(&w->failed)) {
+		if (r.lsn > w->above && !replay_record(h, &r)) {
+			return false;
+		}
+	}
+	if (h->number == 0) {
+		atomic_store_explicit(&w->bytes, h->at, memory_order_relaxed);
+	}
+	return apply_batch(h);
+}
+
+/* Follows whoever reads the file, as far as it goes. */
+static void replay_file(struct hand *h)
+{
+	struct crew *w = h->crew;
+
+	while (!atomic_load(&w->failed)) {
+		uint32_t seen = bell_count(&h->bell);
+		bool ends = atomic_load(&w->good_ends);
+		size_t good = atomic_load(&w->good);
+
+		if (h->at < good) {
+			if (!replay_to(h, good)) {
+				break;
+			}
+		} else if (ends) {
 			break;
+		} else {
+			bell_wait(&h->bell, seen, PROGRESS_MS);
 		}
 	}
 }
@@ -184,7 +223,8 @@ static void *hand_main(void *arg)
 	struct crew *w = h->crew;
 
 	if (w->snapshot != NULL) {
-		load_blocks(h);
+		while (load_next(h)) {
+		}
 	} else {
 		replay_file(h);
 	}
@@ -216,15 +256,41 @@ static void ask_to_give_up(struct crew *w)
 	}
 }
 
+/* What the calling thread has to do now and then. */
+static void attend(struct crew *w)
+{
+	uint64_t now = clock_ms();
+
+	if (now >= w->attend_ms) {
+		w->attend_ms = now + PROGRESS_MS;
+		tell(w);
+		ask_to_give_up(w);
+	}
+}
+
+static void start(struct crew *w)
+{
+	w->attend_ms = clock_ms() + PROGRESS_MS;
+	atomic_store(&w->bytes, 0);
+	for (unsigned i = 0; i < w->count && w->count > 1; i++) {
+		struct hand *h = &w->hands[i];
+
+		atomic_fetch_add(&w->working, 1);
+		h->started = pthread_create(&h->thread, NULL, hand_main, h) ==
+			     0;
+		if (!h->started) {
+			atomic_fetch_sub(&w->working, 1);
+		}
+	}
+}
+
 static void wait_for_hands(struct crew *w)
 {
 	uint32_t seen = bell_count(&w->bell);
 
 	while (atomic_load(&w->working) > 0) {
-		if (!bell_wait(&w->bell, seen, PROGRESS_MS)) {
-			tell(w);
-			ask_to_give_up(w);
-		}
+		bell_wait(&w->bell, seen, PROGRESS_MS);
+		attend(w);
 		seen = bell_count(&w->bell);
 	}
 	for (unsigned i = 0; i < w->count; i++) {
@@ -235,23 +301,9 @@ static void wait_for_hands(struct crew *w)
 	}
 }
 
-/* Who gets no thread is served by the calling one. */
-static bool work(struct crew *w, uint64_t bytes)
+/* Of a file of so many bytes. */
+static bool finish(struct crew *w, uint64_t bytes)
 {
-	atomic_store(&w->next_block, 0);
-	atomic_store(&w->bytes, 0);
-	atomic_store(&w->working, w->count);
-	for (unsigned i = 0; i < w->count; i++) {
-		struct hand *h = &w->hands[i];
-
-		h->started = pthread_create(&h->thread, NULL, hand_main, h) ==
-			     0;
-	}
-	for (unsigned i = 0; i < w->count; i++) {
-		if (!w->hands[i].started) {
-			hand_main(&w->hands[i]);
-		}
-	}
 	wait_for_hands(w);
 	w->bytes_before += bytes;
 	atomic_store(&w->bytes, 0);
@@ -266,15 +318,50 @@ bool crew_load(struct crew *w, const struct snapshot_file *f,
 	w->snapshot = f;
 	w->journal = NULL;
 	w->expired_at = expired_at;
-	return work(w, f->size);
+	atomic_store(&w->next_block, 0);
+	start(w);
+	for (unsigned i = 0; i < w->count; i++) {
+		while (!w->hands[i].started && load_next(&w->hands[i])) {
+			attend(w);
+		}
+	}
+	return finish(w, f->size);
 }
 
-bool crew_replay(struct crew *w, const struct journal_file *f, uint64_t above)
+/* So much of the journal may be applied; who has no thread does it now. */
+static void hand_over(struct crew *w, size_t end, bool ends)
+{
+	atomic_store(&w->good, end);
+	atomic_store(&w->good_ends, ends);
+	for (unsigned i = 0; i < w->count; i++) {
+		struct hand *h = &w->hands[i];
+
+		if (h->started) {
+			bell_ring(&h->bell);
+		} else if (!atomic_load(&w->failed)) {
+			(void)replay_to(h, end);
+		}
+	}
+}
+
+bool crew_replay(struct crew *w, struct journal_file *f, uint64_t above)
 {
 	w->snapshot = NULL;
 	w->above = above;
-	w->journal = f;
-	return work(w, f->size);
+	w->journal = f->data;
+	atomic_store(&w->good, 0);
+	atomic_store(&w->good_ends, false);
+	for (unsigned i = 0; i < w->count; i++) {
+		w->hands[i].at = 0;
+		w->hands[i].batched = 0;
+	}
+	start(w);
+	do {
+		hand_over(w, f->end, false);
+		attend(w);
+	} while (!atomic_load(&w->failed) && journal_file_more(f));
+	hand_over(w, f->end, true);
+	return finish(w, f->size);
 }
 
 static unsigned helpful_threads(void)

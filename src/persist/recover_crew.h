@@ -7,8 +7,10 @@
  * hand walks the whole file and applies what belongs to its part of the keys;
  * the first one also what has no key.
  *
- * While the hands work, the calling thread waits for them and tells of the
- * progress.
+ * The calling thread reads the journal and checks it, and the hands follow as
+ * far as it has come.  It tells of the progress, and waits for the hands.  A
+ * hand that is alone, or gets no thread, has none of its own: the calling one
+ * does its work.
  */
 #ifndef DOZO_PERSIST_RECOVER_CREW_H
 #define DOZO_PERSIST_RECOVER_CREW_H
@@ -24,11 +26,17 @@
 #include "persist/journal_reader.h"
 #include "persist/recover.h"
 #include "persist/snapshot.h"
+#include "store/store.h"
 
 struct crew;
-struct store_ctx;
 
-enum { CREW_MAX = 16 };
+enum {
+	CREW_MAX = 16,
+	/* Records whose places in memory are asked for at once: enough for the
+	 * waits to overlap, few enough for the first to be there still when
+	 * the last one was asked for. */
+	HAND_BATCH = 32,
+};
 
 struct hand {
 	struct crew *crew;
@@ -37,6 +45,12 @@ struct hand {
 	unsigned number;
 	struct store_ctx *ctx;
 	struct snapshot_block block;
+	/* Of a journal: how far it was read, and what is to be applied. */
+	struct bell bell;
+	size_t at;
+	unsigned batched;
+	struct store_key keys[HAND_BATCH];
+	struct record batch[HAND_BATCH];
 	uint64_t records;
 	uint64_t expired;
 	uint64_t not_kept;
@@ -51,10 +65,13 @@ struct crew {
 	_Atomic unsigned working;
 	/* What is being worked at: one of them. */
 	const struct snapshot_file *snapshot;
-	const struct journal_file *journal;
-	uint64_t above; /* LSN: of the journal, what is */
+	const char *journal; /* its bytes */
+	uint64_t above;      /* LSN: of the journal, what is */
 	_Atomic uint64_t next_block;
+	_Atomic size_t good;    /* bytes of the journal that may be applied */
+	_Atomic bool good_ends; /* there will not be more of them */
 	uint32_t expired_at;
+	uint64_t attend_ms;    /* when the calling thread tells and asks next */
 	uint64_t bytes_before; /* of files that are done */
 	uint64_t bytes_total;
 	_Atomic uint64_t bytes; /* of the present one */
@@ -75,7 +92,12 @@ void crew_release(struct crew *w);
  */
 bool crew_load(struct crew *w, const struct snapshot_file *f,
 	       uint32_t expired_at);
-/* Its records above that LSN. */
-bool crew_replay(struct crew *w, const struct journal_file *f, uint64_t above);
+
+/*
+ * Applies the records above that LSN: what there is of a journal up to f->end,
+ * and what is found good when more of it is read.  How it ends is the caller's
+ * to ask.
+ */
+bool crew_replay(struct crew *w, struct journal_file *f, uint64_t above);
 
 #endif

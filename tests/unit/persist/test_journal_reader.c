@@ -760,6 +760,93 @@ static void test_sizes_that_lie(void **state)
 	journal_file_close(&f);
 }
 
+/* ---- step by step ------------------------------------------------------- */
+
+/* What is read in steps is what is read at once; nothing good is taken back. */
+static void expect_in_steps(struct memdir *m, size_t step,
+			    struct journal_file *f)
+{
+	struct fixture_line l;
+	struct journal_file all;
+	enum journal_check check;
+	enum journal_check whole;
+	size_t good = 0;
+
+	fixture_line(&l, m);
+	whole = journal_file_open(&all, memdir_dir(m), &l.link[0]);
+	check = journal_file_begin(f, memdir_dir(m), &l.link[0], step);
+	if (check == JOURNAL_GOOD) {
+		do {
+			assert_true(f->end >= good && f->end <= all.end);
+			good = f->end;
+		} while (journal_file_more(f));
+		check = journal_file_finish(f);
+	}
+	assert_int_equal(check, whole);
+	assert_int_equal(f->end, all.end);
+	assert_int_equal(f->last_lsn, all.last_lsn);
+	assert_int_equal(f->records, all.records);
+	assert_string_equal(f->problem, all.problem);
+	journal_file_close(&all);
+}
+
+/* Also when each byte in turn is wrong, or the first of what is missing. */
+static void test_steps(void **state)
+{
+	static const size_t steps[] = { 8, 40, 333, 1 << 20 };
+	struct memdir *m = write_one(false);
+	struct journal_file f = { .data = NULL };
+	size_t size = size_of(m);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		expect_in_steps(m, steps[i], &f);
+		for (size_t at = HEADER_SIZE; at < size; at++) {
+			flip(m, 8 * at + at % 8);
+			expect_in_steps(m, steps[i], &f);
+			flip(m, 8 * at + at % 8);
+		}
+	}
+	while (size > 0) {
+		size -= size < 50 ? size : 50;
+		cut(m, size);
+		if (size >= HEADER_SIZE) {
+			expect_in_steps(m, 40, &f);
+		}
+	}
+	journal_file_close(&f);
+	assert_int_equal(memdir_open_files(m), 0);
+	memdir_free(m);
+}
+
+/* The first reads do well, and then one fails. */
+static void test_step_that_fails(void **state)
+{
+	struct memdir_fault fault = { 1U << MEMDIR_READ, NULL, 0, 1, -EIO };
+	struct memdir *m = write_one(false);
+	struct journal_file f = { .data = NULL };
+	struct fixture_line l;
+	int more = 0;
+
+	(void)state;
+	fixture_line(&l, m);
+	assert_int_equal(journal_file_begin(&f, memdir_dir(m), &l.link[0], 100),
+			 JOURNAL_GOOD);
+	fault.skip = 3;
+	memdir_fail(m, &fault);
+	while (journal_file_more(&f)) {
+		more++;
+	}
+	assert_int_equal(more, 3);
+	assert_false(journal_file_more(&f));
+	assert_int_equal(journal_file_finish(&f), JOURNAL_ERROR);
+	assert_string_equal(f.problem,
+			    FIRST ": cannot read it: Input/output error");
+	journal_file_close(&f);
+	assert_int_equal(memdir_open_files(m), 0);
+	memdir_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -783,6 +870,8 @@ int main(void)
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_sizes_that_lie),
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_step_that_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

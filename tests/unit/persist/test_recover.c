@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "persist/journal_reader.h"
 #include "recover_fixture.h"
 
 enum { KEYS = 3000 };
@@ -931,6 +932,123 @@ static void test_torn(void **state)
 	memdir_free(l.k.m);
 }
 
+/* ---- journals of many steps -------------------------------------------- */
+
+enum {
+	LONG_KEYS = 700,
+	LONG_VALUE = 4000,
+	LONG_SYNCED = 1100, /* records that a mark proves */
+	LONG_RECORDS = 1600,
+	LONG_LARGE = 900, /* this one is longer than a step */
+	LONG_LARGE_VALUE = 2 * JOURNAL_STEP + 17,
+};
+
+/* One file; most keys come more than once, some are removed in between. */
+static void write_long(struct life *l)
+{
+	life_init(l, memdir_new());
+	l->file_bytes = 16 * MIB;
+	life_begin(l);
+	for (uint64_t n = 1; n <= LONG_RECORDS; n++) {
+		struct store_key key = keep_key(&l->k, n % LONG_KEYS);
+		struct change out;
+
+		if (n % 10 == 0) {
+			store_remove(l->k.c, &key, false, 0, l->k.now, &out);
+		} else {
+			keep_put(&l->k, n % LONG_KEYS,
+				 n == LONG_LARGE ? LONG_LARGE_VALUE :
+						   LONG_VALUE + (uint32_t)n,
+				 NULL);
+		}
+		if (n == LONG_SYNCED) {
+			life_sync(l);
+		}
+	}
+	life_sync(l);
+	assert_int_equal(store_lsn(l->k.s), LONG_RECORDS);
+	assert_int_equal(l->journal.files_made, 1);
+}
+
+static void test_long(void **state)
+{
+	struct content want;
+	struct life l;
+
+	(void)state;
+	write_long(&l);
+	want = content_of(&l.k);
+	life_kill(&l);
+	for (l.threads = 1; l.threads <= 4; l.threads++) {
+		assert_true(life_recover(&l));
+		content_equals(&want, &l.k, false);
+		assert_int_equal(l.found.records, LONG_RECORDS);
+		assert_int_equal(l.found.applied_lsn, LONG_RECORDS);
+		life_leave(&l);
+	}
+	content_release(&want);
+	memdir_free(l.k.m);
+}
+
+/*
+ * Where the record with this LSN begins in the only journal; its bytes are in
+ * *bytes, *size of them.
+ */
+static size_t place_of(struct life *l, uint64_t lsn, char **bytes, size_t *size)
+{
+	struct record r;
+	size_t before = 0;
+	size_t at = 0;
+
+	*bytes = memdir_content(l->k.m, nth(l, FILE_JOURNAL, -1), size);
+	assert_non_null(*bytes);
+	while (journal_next(*bytes, *size, &at, &r) && r.lsn < lsn) {
+		before = at;
+	}
+	assert_int_equal(r.lsn, lsn);
+	return before;
+}
+
+/*
+ * A bad record far behind the first step: damage where a mark says so, else
+ * the end; what is in front of that is there, and nothing behind.
+ */
+static void test_long_damaged(void **state)
+{
+	struct life l;
+	char *bytes;
+	size_t size;
+	size_t at;
+
+	(void)state;
+	write_long(&l);
+	life_kill(&l);
+	for (l.threads = 1; l.threads <= 3; l.threads++) {
+		at = place_of(&l, LONG_SYNCED - 10, &bytes, &size);
+		bytes[at + 100] = (char)(bytes[at + 100] ^ 1);
+		assert_false(life_recover(&l));
+		assert_non_null(strstr(l.found.problem, "damaged at byte"));
+		life_leave(&l);
+		bytes[at + 100] = (char)(bytes[at + 100] ^ 1);
+	}
+	at = place_of(&l, LONG_RECORDS - 9, &bytes, &size);
+	bytes[at + 20] = (char)(bytes[at + 20] ^ 64);
+	for (l.threads = 1; l.threads <= 3; l.threads++) {
+		struct store_key key;
+		struct store_entry e;
+
+		assert_true(life_recover(&l));
+		assert_int_equal(l.found.records, LONG_RECORDS - 10);
+		assert_int_equal(l.found.torn_bytes, size - at);
+		key = keep_key(&l.k, (LONG_RECORDS - 11) % LONG_KEYS);
+		assert_true(store_open(l.k.c, &key, l.k.now, &e));
+		assert_int_equal(e.item.lsn, LONG_RECORDS - 11);
+		store_close(&e);
+		life_leave(&l);
+	}
+	memdir_free(l.k.m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -958,6 +1076,8 @@ int main(void)
 		cmocka_unit_test(test_unknown_record),
 		cmocka_unit_test(test_read_errors),
 		cmocka_unit_test(test_torn),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_long_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
