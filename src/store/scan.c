@@ -6,6 +6,9 @@
 #include "base/check.h"
 #include "store/state.h"
 
+/* Slots between the item that is asked for and the one that is visited. */
+enum { AHEAD = 8 };
+
 static void scan_shard(struct store *s, const struct shard *shard, uint32_t now,
 		       void (*visit)(void *arg, const struct item_view *item),
 		       void *arg)
@@ -16,6 +19,9 @@ static void scan_shard(struct store *s, const struct shard *shard, uint32_t now,
 	for (size_t i = 0; i < n; i++) {
 		struct item_view v;
 
+		if (i + AHEAD < n && slots[i + AHEAD] != 0) {
+			state_prefetch(s, slot_location(slots[i + AHEAD]));
+		}
 		if (slots[i] == 0) {
 			continue;
 		}
