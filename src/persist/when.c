@@ -2,7 +2,8 @@
 /*
  * Reading is strict: a date that mktime() would repair, such as the 31st of
  * February or an hour that summer time skips, is refused.  Whoever restores
- * to a moment must not get another one.
+ * to a moment must not get another one.  So is an hour that comes twice, when
+ * clocks are set back, without saying which.
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -65,6 +66,26 @@ static bool same_moment(const struct tm *a, const struct tm *b)
 	       a->tm_min == b->tm_min && a->tm_sec == b->tm_sec;
 }
 
+/* Was there another moment at which the clock on the wall showed this? */
+static bool comes_twice(time_t t, const struct tm *shown)
+{
+	/* By how much clocks are set back somewhere. */
+	static const int steps[] = { 1800, 3600, 7200 };
+	const size_t count = sizeof(steps) / sizeof(steps[0]);
+
+	for (size_t i = 0; i < 2 * count; i++) {
+		int step = steps[i / 2];
+		time_t other = i % 2 == 0 ? t + step : t - step;
+		struct tm parts;
+
+		if (localtime_r(&other, &parts) != NULL &&
+		    same_moment(shown, &parts)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static const char *parse_date(const char *text, bool utc, uint32_t *out)
 {
 	struct tm given = {
@@ -84,6 +105,10 @@ static const char *parse_date(const char *text, bool utc, uint32_t *out)
 	}
 	if (t < 0 || t >= (time_t)UINT32_MAX) {
 		return "the year is out of range";
+	}
+	if (!utc && comes_twice(t, &given)) {
+		return "clocks were set back, and that time came twice: say "
+		       "which, as 2026-11-26T04:15:00Z";
 	}
 	*out = (uint32_t)t;
 	return NULL;

@@ -19,7 +19,8 @@ const char *when_utc(char *to, uint32_t t);
 
 /*
  * Reads Unix seconds, or either of the two forms above; a 'T' in the middle
- * without the 'Z' is local too.  NULL, or what is wrong with it.
+ * without the 'Z' is local too.  NULL, or what is wrong with it; a local time
+ * that came twice is refused.
  */
 const char *when_parse(const char *text, uint32_t *out);
 
