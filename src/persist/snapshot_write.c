@@ -513,9 +513,14 @@ struct snapshot_writer *snapshot_begin(const struct snapshot_config *c,
 	return w;
 }
 
+/*
+ * While nothing changes any more a delayed flush may fire even so.  No file
+ * will have its record, and whoever recovers has it fire again: it does not
+ * count.
+ */
 static uint64_t highest_lsn(const struct snapshot_writer *w)
 {
-	uint64_t lsn = store_lsn(w->config.store);
+	uint64_t lsn = w->config.clean ? 0 : store_lsn(w->config.store);
 
 	if (lsn < w->config.barrier) {
 		lsn = w->config.barrier;

@@ -197,6 +197,37 @@ static void test_old_journal_alone(void **state)
 	memdir_free(m);
 }
 
+/*
+ * A delayed flush that fires while the last snapshot is taken has no record
+ * anywhere, so the snapshot says nothing of it, and it fires again.
+ */
+static void test_flush_while_stopping(void **state)
+{
+	struct memdir *m = memdir_new();
+	struct snapshot_file f;
+	struct life l;
+	uint64_t last;
+
+	(void)state;
+	life_init(&l, m);
+	life_begin(&l);
+	keep_put(&l.k, 1, 100, NULL);
+	assert_int_equal(store_flush_at(l.k.s, l.k.now + 5, l.k.now, &last),
+			 STORE_OK);
+	l.k.now += 10;
+	life_stop(&l);
+	assert_true(snapshot_open(&f, l.k.dir, last));
+	assert_true(f.clean);
+	assert_int_equal(f.lsn_end, last);
+	snapshot_close(&f);
+	life_begin(&l);
+	assert_true(l.found.clean);
+	assert_int_equal(l.found.next_lsn, last);
+	assert_int_equal(keep_count(&l.k), 0);
+	life_kill(&l);
+	memdir_free(m);
+}
+
 /* What a restored directory has as its floor is below all that is drawn. */
 static void test_floor(void **state)
 {
@@ -1057,6 +1088,7 @@ int main(void)
 		cmocka_unit_test(test_many_lives),
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_old_journal_alone),
+		cmocka_unit_test(test_flush_while_stopping),
 		cmocka_unit_test(test_floor),
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_flush_to_come),
