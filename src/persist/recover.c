@@ -395,7 +395,7 @@ static bool check_end(struct recoverer *r)
 /* ---- the end ----------------------------------------------------------- */
 
 /* V5. */
-static void set_next_lsn(struct recoverer *r)
+static bool set_next_lsn(struct recoverer *r)
 {
 	const struct datadir *d = r->d;
 	uint64_t next = r->out->last_lsn;
@@ -412,7 +412,12 @@ static void set_next_lsn(struct recoverer *r)
 	for (size_t i = 0; i < d->snapshot_count; i++) {
 		raise_to(&next, d->snapshots[i]);
 	}
+	/* As many again, for what this run draws. */
+	if (next > UINT64_MAX - 2 * LSN_SKIP) {
+		return fail(r, "there are no LSNs above %" PRIu64, next);
+	}
 	r->out->next_lsn = r->out->clean ? next : next + LSN_SKIP;
+	return true;
 }
 
 /*
@@ -442,7 +447,7 @@ static void drop_expired(struct recoverer *r)
 	store_ctx_free(ctx);
 }
 
-static void sum_up(struct recoverer *r, uint64_t evictions)
+static bool sum_up(struct recoverer *r, uint64_t evictions)
 {
 	struct recovery *out = r->out;
 	struct store_stats stats;
@@ -462,7 +467,7 @@ static void sum_up(struct recoverer *r, uint64_t evictions)
 	store_stats(r->config->store, &stats);
 	out->items = stats.items;
 	out->not_kept += stats.evictions - evictions;
-	set_next_lsn(r);
+	return set_next_lsn(r);
 }
 
 static bool run(struct recoverer *r)
@@ -484,8 +489,7 @@ static bool run(struct recoverer *r)
 	    !check_end(r)) {
 		return false;
 	}
-	sum_up(r, stats.evictions);
-	return true;
+	return sum_up(r, stats.evictions);
 }
 
 bool recover(const struct datadir *d, const struct recover_config *c,

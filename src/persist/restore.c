@@ -341,6 +341,11 @@ bool restore_directory(const struct restore_config *c, char *problem)
 	    !restore_plan_make(&r.plan, &r.shelf, &goal, problem)) {
 		goto out;
 	}
+	if (r.shelf.lsn_bound > UINT64_MAX - 3 * LSN_SKIP) {
+		snprintf(problem, PROBLEM_SIZE, "there are no LSNs above %llu",
+			 (unsigned long long)r.shelf.lsn_bound);
+		goto out;
+	}
 	tell_plan(&r);
 	r.lsn = r.shelf.lsn_bound + LSN_SKIP;
 	if (make_store(&r) && load(&r) && write_directory(&r)) {

@@ -877,6 +877,24 @@ static void test_foreign_files(void **state)
 	}
 }
 
+/* Whoever goes on from there would draw LSNs from the beginning again. */
+static void test_no_lsns_left(void **state)
+{
+	struct file_header h;
+	struct life l;
+	size_t size;
+	char *bytes;
+
+	(void)state;
+	two_snapshots(&l);
+	bytes = memdir_content(l.k.m, nth(&l, FILE_JOURNAL, -1), &size);
+	assert_null(header_read(bytes, FILE_JOURNAL, &h));
+	h.lsn_floor = UINT64_MAX - LSN_SKIP + 1;
+	header_write(bytes, &h);
+	refuses(&l, "there are no LSNs above 18446744073675997184");
+	memdir_free(l.k.m);
+}
+
 /* A record of a later version. */
 static void test_unknown_record(void **state)
 {
@@ -1105,6 +1123,7 @@ int main(void)
 		cmocka_unit_test(test_lost_end),
 		cmocka_unit_test(test_no_journal),
 		cmocka_unit_test(test_foreign_files),
+		cmocka_unit_test(test_no_lsns_left),
 		cmocka_unit_test(test_unknown_record),
 		cmocka_unit_test(test_read_errors),
 		cmocka_unit_test(test_torn),
