@@ -57,17 +57,30 @@ static int step_all(struct errand *e, struct snapshot_writer *w)
 	}
 }
 
+/*
+ * The barrier, and the flush that was pending when it was that one: a flush
+ * that has taken the place of a pending one must not be seen beside it, or
+ * both would be in the snapshot.
+ */
+static uint64_t see_flushes(struct store *s, uint32_t *flush_at)
+{
+	struct store_stats stats;
+	uint32_t before;
+
+	do {
+		before = store_flush_pending(s);
+		store_stats(s, &stats);
+		*flush_at = store_flush_pending(s);
+	} while (*flush_at != before);
+	return stats.barrier;
+}
+
 static int take_snapshot(struct errand *e, struct store_ctx *ctx)
 {
 	struct snapshot_writer *w;
-	struct store_stats stats;
 	uint32_t flush_at;
+	uint64_t barrier = see_flushes(e->store, &flush_at);
 	int error = 0;
-
-	/* In this order, or a flush of just now may be in neither. */
-	flush_at = store_flush_pending(e->store);
-	store_stats(e->store, &stats);
-
 	struct snapshot_config config = {
 		.dir = e->datadir->dir,
 		.store = e->store,
@@ -75,7 +88,7 @@ static int take_snapshot(struct errand *e, struct store_ctx *ctx)
 		.identity = e->datadir->identity,
 		.hash_seed = e->datadir->hash_seed,
 		.lsn = e->lsn,
-		.barrier = stats.barrier,
+		.barrier = barrier,
 		.flush_at = flush_at,
 		.clean = e->clean,
 		.settle = e->settle,
