@@ -429,8 +429,7 @@ def test_an_end_while_writers_wait():
         for number in range(100):
             conn.send(b"set k%d 0 0 50000\r\n%s\r\n" % (
                 number, b"v" * 50000))
-        while keepkit.stat(one, "log_waits", "dozo") == 0:
-            one.check()
+        keepkit.await_stat(one, "log_waits", lambda n: n > 0, "dozo")
         one.signal(signal.SIGTERM)
         acknowledged = conn.rest(30).count(b"STORED\r\n")
         conn.close()
