@@ -700,11 +700,15 @@ enum store_result store_delta(struct store_ctx *c, const struct store_key *key,
 
 /* ---- removal and invalidation ------------------------------------------ */
 
-/*
- * Removes what was found; with a log, a removal is logged in any case (L7):
- * others may hold what was forgotten here.  False: the log takes nothing.
- */
-static bool remove_opened(struct store_entry *e, bool found, uint64_t *lsn)
+static void forget_opened(struct store_entry *e)
+{
+	state_forget(e->ctx, e->shard, e->slot, &e->item);
+	e->slot = NULL;
+}
+
+/* Not inlined: without a log, a removal does not pay for the record. */
+static bool __attribute__((noinline))
+remove_logged(struct store_entry *e, bool found, uint64_t *lsn)
 {
 	struct store *s = e->ctx->store;
 	struct record r = {
@@ -715,21 +719,31 @@ static bool remove_opened(struct store_entry *e, bool found, uint64_t *lsn)
 	};
 	struct log_slot slot;
 
-	if (s->log != NULL) {
-		if (!state_reserve(s, &r, &slot)) {
-			return false;
-		}
-		*lsn = slot.lsn;
-	} else if (found) {
-		*lsn = state_next_lsn(s);
+	if (!state_reserve(s, &r, &slot)) {
+		return false;
+	}
+	*lsn = slot.lsn;
+	if (found) {
+		forget_opened(e);
+	}
+	log_publish(s->log, &slot, &r);
+	state_note_unseen(s, e->shard, slot.lsn);
+	return true;
+}
+
+/*
+ * Removes what was found; with a log, a removal is logged in any case (L7):
+ * others may hold what was forgotten here.  False: the log takes nothing.
+ */
+static inline bool remove_opened(struct store_entry *e, bool found,
+				 uint64_t *lsn)
+{
+	if (e->ctx->store->log != NULL) {
+		return remove_logged(e, found, lsn);
 	}
 	if (found) {
-		state_forget(e->ctx, e->shard, e->slot, &e->item);
-		e->slot = NULL;
-	}
-	if (s->log != NULL) {
-		log_publish(s->log, &slot, &r);
-		state_note_unseen(s, e->shard, slot.lsn);
+		*lsn = state_next_lsn(e->ctx->store);
+		forget_opened(e);
 	}
 	return true;
 }
