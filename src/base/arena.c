@@ -5,6 +5,7 @@
  * kernel's promise, says how much of that is used.
  */
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -31,6 +32,23 @@ void arena_unmap(void *at, size_t bytes)
 	check(munmap(at, arena_round(bytes)) == 0);
 }
 
+#ifdef __SANITIZE_THREAD__
+
+/* The sanitizer does not see mremap(): it would take what was done before, at
+ * the addresses that a mapping moves to, for a race with what comes after. */
+void *arena_resize(void *at, size_t from, size_t to)
+{
+	void *moved = arena_map(to);
+
+	if (moved != NULL) {
+		memcpy(moved, at, from < to ? from : to);
+		arena_unmap(at, from);
+	}
+	return moved;
+}
+
+#else
+
 void *arena_resize(void *at, size_t from, size_t to)
 {
 	void *moved = mremap(at, arena_round(from), arena_round(to),
@@ -38,6 +56,8 @@ void *arena_resize(void *at, size_t from, size_t to)
 
 	return moved == MAP_FAILED ? NULL : moved;
 }
+
+#endif
 
 void arena_want_huge(void *at, size_t bytes)
 {
