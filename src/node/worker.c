@@ -204,16 +204,16 @@ static void stop_fire(struct io_timer *t)
 		stop_sessions(w, false);
 		if (first && !list_empty(&w->sessions)) {
 			diag(DIAG_NOTE,
-			     "%u connections wait until their changes are on "
-			     "disk",
+			     "connections that wait until their changes are on "
+			     "disk: %u",
 			     sessions_left(w));
 		}
 		return;
 	}
 	diag(DIAG_WARN,
-	     "%u connections closed without their replies: after %d s their "
-	     "changes are not on disk",
-	     sessions_left(w), STOP_HELD_MS / 1000);
+	     "connections closed without their replies, since their changes "
+	     "are not on disk after %d s: %u",
+	     STOP_HELD_MS / 1000, sessions_left(w));
 	stop_sessions(w, true);
 }
 
