@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/offline.h"
@@ -28,12 +27,12 @@ static bool open_all(const struct offline_options *o, struct dir **from)
 /* *made: there was none. */
 static struct dir *open_into(const char *path, bool *made)
 {
-	int error = 0;
+	int error = dir_make(path);
 	struct dir *d;
 
-	*made = mkdir(path, 0700) == 0;
-	if (!*made && errno != EEXIST) {
-		offline_complain(OFFLINE_RESTORE, 0, path, strerror(errno));
+	*made = error == 0;
+	if (!*made && error != -EEXIST) {
+		offline_complain(OFFLINE_RESTORE, 0, path, strerror(-error));
 		return NULL;
 	}
 	d = dir_system(path, &error);

@@ -20,6 +20,7 @@
 
 enum {
 	FILE_MODE = 0600,
+	DIR_MODE = 0700,
 	COPY_BYTES = 256 * 1024,
 	PART_NAME_SIZE = NAME_MAX + sizeof(".part"),
 };
@@ -147,14 +148,19 @@ static int system_remove(struct dir *d, const char *name)
 	return told(unlinkat(of(d)->fd, name, 0));
 }
 
-static int system_sync_names(struct dir *d)
+static int sync_dir(int fd)
 {
 	int result;
 
 	do {
-		result = fsync(of(d)->fd);
+		result = fsync(fd);
 	} while (again(result));
 	return told(result);
+}
+
+static int system_sync_names(struct dir *d)
+{
+	return sync_dir(of(d)->fd);
 }
 
 static int read_names(DIR *names, void (*each)(void *arg, const char *name),
@@ -261,6 +267,39 @@ struct dir *dir_system(const char *path, int *error)
 		return NULL;
 	}
 	return &s->dir;
+}
+
+/* A name is durable when the directory that has it is synced. */
+static int sync_parent(const char *path)
+{
+	int fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+	int parent;
+	int result;
+
+	if (fd < 0) {
+		return fd;
+	}
+	parent = open_at(fd, "..", O_RDONLY | O_DIRECTORY);
+	close(fd);
+	if (parent < 0) {
+		return parent;
+	}
+	result = sync_dir(parent);
+	close(parent);
+	return result;
+}
+
+int dir_make(const char *path)
+{
+	int result = told(mkdir(path, DIR_MODE));
+
+	if (result == 0) {
+		result = sync_parent(path);
+		if (result < 0) {
+			rmdir(path);
+		}
+	}
+	return result;
 }
 
 void dir_free(struct dir *d)

@@ -71,6 +71,13 @@ struct dir {
 /* A directory of the system; NULL with a negative errno in *error. */
 struct dir *dir_system(const char *path, int *error);
 
+/*
+ * Makes a directory of the system, for its owner only, so that it is still
+ * there after a loss of power: 0, or a negative errno, and then this call has
+ * left none behind; -EEXIST: something of that name is there.
+ */
+int dir_make(const char *path);
+
 void dir_free(struct dir *d); /* NULL is fine */
 
 static inline int dir_open(struct dir *d, const char *name, enum file_use use)

@@ -58,13 +58,14 @@ static struct dir *open_dir(const char *option, const char *path, char *why)
 /* memcached's -e names a file that it makes itself. */
 static bool make_memory_dir(const struct settings *set, char *why)
 {
+	int error = dir_make(set->data_dir);
 	struct stat st;
 
-	if (mkdir(set->data_dir, 0700) == 0) {
+	if (error == 0) {
 		return true;
 	}
-	if (errno != EEXIST) {
-		problem(why, "-e: %s: %s", set->data_dir, strerror(errno));
+	if (error != -EEXIST) {
+		problem(why, "-e: %s: %s", set->data_dir, strerror(-error));
 		return false;
 	}
 	if (stat(set->data_dir, &st) == 0 && !S_ISDIR(st.st_mode)) {

@@ -467,3 +467,19 @@ def test_an_end_waits_for_the_sync_that_runs():
         assert "wait until their changes are on disk" in one.stderr()
         with keep.start().connect() as conn:
             assert int(conn.stats()["curr_items"]) == 4
+
+
+@pytest.mark.parametrize("words", [
+    ["-s", "socket", "-p", "0", "-U", "0", "-e"],
+    ["restore", "--to-lsn", "1", "--archive", ".", "--into"]],
+    ids=["server", "restore"])
+def test_a_directory_that_may_not_last_is_not_made(
+        words, tmp_path, monkeypatch):
+    """Its name cannot be synced: nothing is kept in it."""
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "new")
+    status, said = keepkit.run(
+        *words, path, env=injector.startup_env("fsync", 1, errno.EIO))
+    assert status != 0
+    assert path + ": Input/output error" in said
+    assert not os.path.exists(path)

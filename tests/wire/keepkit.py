@@ -84,10 +84,11 @@ class Keep:
                    for name in self.names("journal-"))
 
 
-def run(*words, timeout_s=60, binary=None):
+def run(*words, timeout_s=60, binary=None, env=None):
     """dozo to its end: (status, what it said on both channels)."""
     done = subprocess.run(
         [binary or server.dozo_path(), *words], timeout=timeout_s,
+        env=dict(os.environ, **(env or {})),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout.decode("utf-8", "replace")

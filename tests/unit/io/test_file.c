@@ -346,10 +346,36 @@ static void test_write_all_and_move(void **state)
 	place_clear(&to);
 }
 
+static void test_make(void **state)
+{
+	struct place p;
+	char path[PATH_SIZE];
+	struct stat st;
+
+	(void)state;
+	place_make(&p);
+	place_path(&p, "new", path);
+	assert_int_equal(dir_make(path), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & (S_IFMT | 0777), S_IFDIR | 0700);
+	assert_int_equal(dir_make(path), -EEXIST);
+	assert_int_equal(rmdir(path), 0);
+	place_path(&p, "slash/", path);
+	assert_int_equal(dir_make(path), 0);
+	assert_int_equal(rmdir(path), 0);
+	place_path(&p, "none/new", path);
+	assert_int_equal(dir_make(path), -ENOENT);
+	dir_close(p.dir, made(p.dir, "file", ""));
+	place_path(&p, "file", path);
+	assert_int_equal(dir_make(path), -EEXIST);
+	place_clear(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_directory),
+		cmocka_unit_test(test_make),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_read_and_write),
 		cmocka_unit_test(test_many_parts),
