@@ -15,6 +15,14 @@ enum { KEYS = 3000 };
 
 /* ---- begin, end, begin again ------------------------------------------- */
 
+/* Begins; the last end must be found to have been a clean stop, or not. */
+static void begin_after(struct life *l, bool clean, uint64_t next_lsn)
+{
+	life_begin(l);
+	assert_int_equal(l->found.clean, clean);
+	assert_int_equal(l->found.next_lsn, next_lsn);
+}
+
 static void test_fresh(void **state)
 {
 	struct memdir *m = memdir_new();
@@ -22,15 +30,11 @@ static void test_fresh(void **state)
 
 	(void)state;
 	life_init(&l, m);
-	life_begin(&l);
-	assert_true(l.found.clean);
-	assert_int_equal(l.found.next_lsn, 0);
+	begin_after(&l, true, 0);
 	assert_int_equal(l.found.items, 0);
 	life_kill(&l);
 	/* It has been served from: LSNs may have been drawn. */
-	life_begin(&l);
-	assert_false(l.found.clean);
-	assert_int_equal(l.found.next_lsn, LSN_SKIP);
+	begin_after(&l, false, LSN_SKIP);
 	life_kill(&l);
 	memdir_free(m);
 }
@@ -143,18 +147,12 @@ static void test_clean(void **state)
 	keep_put(&l.k, 1, 100, NULL);
 	last = store_lsn(l.k.s);
 	life_stop(&l);
-	life_begin(&l);
-	assert_true(l.found.clean);
-	assert_int_equal(l.found.next_lsn, last);
+	begin_after(&l, true, last);
 	life_kill(&l);
-	life_begin(&l);
-	assert_false(l.found.clean);
-	assert_int_equal(l.found.next_lsn, last + LSN_SKIP);
+	begin_after(&l, false, last + LSN_SKIP);
 	assert_int_equal(l.found.last_lsn, last);
 	life_stop(&l);
-	life_begin(&l);
-	assert_true(l.found.clean);
-	assert_int_equal(l.found.next_lsn, last + LSN_SKIP);
+	begin_after(&l, true, last + LSN_SKIP);
 	life_kill(&l);
 	memdir_free(m);
 }
@@ -189,9 +187,7 @@ static void test_old_journal_alone(void **state)
 	assert_true(file >= 0);
 	assert_int_equal(dir_write_all(l.k.dir, file, saved, size, 0), 0);
 	dir_close(l.k.dir, file);
-	life_begin(&l);
-	assert_true(l.found.clean);
-	assert_int_equal(l.found.next_lsn, last);
+	begin_after(&l, true, last);
 	assert_int_equal(keep_count(&l.k), 1);
 	life_kill(&l);
 	memdir_free(m);
@@ -220,9 +216,7 @@ static void test_flush_while_stopping(void **state)
 	assert_true(f.clean);
 	assert_int_equal(f.lsn_end, last);
 	snapshot_close(&f);
-	life_begin(&l);
-	assert_true(l.found.clean);
-	assert_int_equal(l.found.next_lsn, last);
+	begin_after(&l, true, last);
 	assert_int_equal(keep_count(&l.k), 0);
 	life_kill(&l);
 	memdir_free(m);
@@ -246,9 +240,7 @@ static void test_floor(void **state)
 	assert_int_equal(keep_take(&l.k, &c), 0);
 	life_kill(&l);
 	assert_int_equal(dir_remove(l.k.dir, "journal-0000000000000001"), 0);
-	life_begin(&l);
-	assert_true(l.found.clean);
-	assert_int_equal(l.found.next_lsn, 7000);
+	begin_after(&l, true, 7000);
 	assert_int_equal(l.found.last_lsn, 5000);
 	life_kill(&l);
 	memdir_free(m);
