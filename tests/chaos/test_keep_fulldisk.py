@@ -101,11 +101,7 @@ def fill_until_refused(conn, stored, limit_s=40):
 
 
 def check_all(one, stored, every=1):
-    with one.connect(timeout_s=30) as conn:
-        for key in list(stored)[::every]:
-            found = keepkit.mg(conn, key)
-            assert found is not None, "%s is lost" % key.decode()
-            assert found["v"] == stored[key], key
+    keepkit.check_values(one, stored, every, timeout_s=30)
 
 
 def writable(conn):

@@ -59,11 +59,7 @@ class Stored:
         keepkit.await_stat(one, "read_only", lambda on: on == 1)
 
     def check(self, one):
-        with one.connect() as conn:
-            for key, value in self.items.items():
-                found = keepkit.mg(conn, key)
-                assert found is not None, "%s is lost" % key.decode()
-                assert found["v"] == value
+        keepkit.check_values(one, self.items)
 
 
 def check_read_only(one, stored, problem):

@@ -105,6 +105,15 @@ def await_true(what, true, deadline_s=WAIT_S):
         time.sleep(0.005)
 
 
+def check_values(one, items, every=1, **options):
+    """Each of {key: value} is there, as it was acknowledged."""
+    with one.connect(**options) as conn:
+        for key in list(items)[::every]:
+            found = mg(conn, key)
+            assert found is not None, "%s is lost" % key.decode()
+            assert found["v"] == items[key], key
+
+
 def stat(one, name, what=""):
     with one.connect() as conn:
         found = conn.stats(what)[name]
