@@ -34,6 +34,7 @@ enum {
  * a get takes a fifth less time on huge pages.
  */
 #define HUGE_FROM (32 * MIB)
+#define HUGE_PAGE (2 * MIB)
 
 static uint32_t shift_for(uint64_t limit)
 {
@@ -95,9 +96,9 @@ bool pool_init(struct pool *p, struct supply *s, const struct pool_config *c)
 		pool_release(p);
 		return false;
 	}
-	if (c->huge_pages || c->limit >= HUGE_FROM) {
-		arena_want_huge(p->arena, p->arena_bytes);
-	}
+	p->huge_next = c->huge_pages || c->limit >= HUGE_FROM ?
+			       -(uintptr_t)p->arena % HUGE_PAGE :
+			       p->arena_bytes;
 	budget_force(&s->budget, records_cost(c->limit >> p->shift));
 	pool_tune(p);
 	return true;
@@ -165,6 +166,25 @@ static struct segment *take_free(struct pool *p)
 	return list_entry(link, struct segment, w.link);
 }
 
+/*
+ * The first touch of a huge page takes all of it.  So huge pages are wished for
+ * as the arena is filled, and only while the budget has room for a whole one:
+ * else the last one, which is never filled, would come on top of the limit.
+ */
+static void want_huge_for(struct pool *p, uint32_t n)
+{
+	struct budget *b = &p->supply->budget;
+	uint64_t end = ((uint64_t)n + 1) << p->shift;
+
+	while (p->huge_next < end) {
+		if (budget_used(b) + HUGE_PAGE <= budget_limit(b) &&
+		    p->huge_next + HUGE_PAGE <= p->arena_bytes) {
+			arena_want_huge(p->arena + p->huge_next, HUGE_PAGE);
+		}
+		p->huge_next += HUGE_PAGE;
+	}
+}
+
 static struct segment *take_cold(struct pool *p, bool force)
 {
 	struct budget *b = &p->supply->budget;
@@ -185,6 +205,7 @@ static struct segment *take_cold(struct pool *p, bool force)
 		budget_give(b, p->size);
 		return NULL;
 	}
+	want_huge_for(p, n);
 	list_init(&p->segments[n].w.link);
 	list_init(&p->segments[n].w.second);
 	atomic_store(&p->top, n);

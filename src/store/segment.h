@@ -81,6 +81,7 @@ struct pool {
 	struct supply *supply;
 	char *arena; /* of segment 0 */
 	uint64_t arena_bytes;
+	uint64_t huge_next; /* huge pages are decided upon up to here */
 	uint32_t shift;
 	uint32_t size;  /* of a segment */
 	uint32_t count; /* segments in the arena */
