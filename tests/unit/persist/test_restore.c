@@ -504,6 +504,42 @@ static void test_beyond_the_end(void **state)
 	life_free(l);
 }
 
+/* The header of the last journal, which restoring leaves out, tells this. */
+static void set_last_floor(struct memdir *m, uint64_t lsn_floor)
+{
+	struct datadir d = files_of(m);
+	char name[FILE_NAME_SIZE];
+	struct file_header h;
+	size_t size;
+	char *bytes;
+
+	file_name(name, FILE_JOURNAL, d.journals[d.journal_count - 1]);
+	bytes = memdir_content(m, name, &size);
+	assert_null(header_read(bytes, FILE_JOURNAL, &h));
+	h.lsn_floor = lsn_floor;
+	header_write(bytes, &h);
+	datadir_close(&d);
+}
+
+/* The new directory's LSNs are above all that any file tells of. */
+static void test_no_lsns_left(void **state)
+{
+	struct life *l = life_new(900);
+	const uint64_t most = UINT64_MAX - 3 * LSN_SKIP;
+	struct attempt a;
+
+	(void)state;
+	changes(l, 60);
+	life_crash(l);
+	set_last_floor(l->data, most + 1);
+	attempt(&a, l, 5, UINT32_MAX);
+	refused(&a, "there are no LSNs above 18446744073608888320");
+	set_last_floor(l->data, most);
+	attempt(&a, l, 5, UINT32_MAX);
+	restored(l, &a, 5, BIRTH);
+	life_free(l);
+}
+
 /* Without the journals that it needs a snapshot leads nowhere. */
 static void test_snapshot_without_its_journals(void **state)
 {
@@ -754,6 +790,7 @@ int main(void)
 		cmocka_unit_test(test_two_places),
 		cmocka_unit_test(test_two_directories),
 		cmocka_unit_test(test_beyond_the_end),
+		cmocka_unit_test(test_no_lsns_left),
 		cmocka_unit_test(test_snapshot_without_its_journals),
 		cmocka_unit_test(test_failed_sync),
 		cmocka_unit_test(test_flush_that_is_pending),
