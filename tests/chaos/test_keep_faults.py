@@ -480,3 +480,20 @@ def test_a_directory_that_may_not_last_is_not_made(
     assert status != 0
     assert path + ": Input/output error" in said
     assert not os.path.exists(path)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2,
+                    reason="one processor: it recovers without threads")
+@pytest.mark.parametrize("nth, repeat", [(1, 1), (1, 2), (3, 2)])
+def test_a_recovery_whose_threads_are_refused(nth, repeat):
+    """Two read the snapshot, then two the journals; some cannot be had."""
+    with keepkit.Keep(*FLAGS, "--fsync=always") as keep:
+        writer = Writer()
+        one = keep.start()
+        writer.steps(one, 100)
+        keepkit.take_snapshot(one)
+        writer.steps(one, 100)
+        keep.kill()
+        env = injector.startup_env("thread", nth, errno.EAGAIN, repeat)
+        writer.conn = None
+        writer.check(keep.start(env=env))
