@@ -121,12 +121,11 @@ static bool holds(const struct stat *st)
 	return found;
 }
 
-/* A file goes: its number may be another's soon. */
+/* A file goes: its number may be another's soon.  Under the lock. */
 static void forget(const struct stat *st)
 {
 	struct held **at = &held_first;
 
-	pthread_mutex_lock(&held_lock);
 	while (*at != NULL) {
 		struct held *h = *at;
 
@@ -138,7 +137,6 @@ static void forget(const struct stat *st)
 		}
 	}
 	held_end = at;
-	pthread_mutex_unlock(&held_lock);
 }
 
 static void wait_for_disk(void)
@@ -192,7 +190,8 @@ ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset)
 	struct held *h;
 	size_t size = 0;
 
-	if (!is_file(fd, &st)) {
+	/* A file without a name goes with its process in any case. */
+	if (!is_file(fd, &st) || st.st_nlink == 0) {
 		return REAL(pwritev64)(fd, parts, count, offset);
 	}
 	for (int i = 0; i < count; i++) {
@@ -239,14 +238,22 @@ int fdatasync(int fd)
 	return 0;
 }
 
+/*
+ * The lock is held over both: once the file has gone, another thread may make
+ * one that gets its number, and what is written to that is not to be forgotten.
+ */
 int unlinkat(int dir_fd, const char *name, int flags)
 {
 	struct stat st;
-	bool was = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	int result = REAL(unlinkat)(dir_fd, name, flags);
+	bool was;
+	int result;
 
+	pthread_mutex_lock(&held_lock);
+	was = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	result = REAL(unlinkat)(dir_fd, name, flags);
 	if (result == 0 && was && st.st_nlink == 1) {
 		forget(&st);
 	}
+	pthread_mutex_unlock(&held_lock);
 	return result;
 }
