@@ -40,15 +40,6 @@ class Target:
     def count_descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.server.pid))
 
-    def cpu_s(self):
-        """Processor seconds of all threads."""
-        total = 0
-        for task in os.listdir("/proc/%d/task" % self.server.pid):
-            with open("/proc/%d/task/%s/schedstat" % (
-                    self.server.pid, task), encoding="ascii") as file:
-                total += int(file.read().split()[0])
-        return total / 1e9
-
     def stop(self):
         try:
             self.injector.disarm()

@@ -13,8 +13,8 @@
  * number), FAIL_REPEAT (how many in a row), FAIL_DELAY_US.
  *
  * A call on a file can be chosen by a part of the file's name, too (`only`),
- * and delay_us makes the chosen calls slow: before they fail or, with an error
- * of 0, before they are made.
+ * and delay_us makes the chosen calls slow, but not longer than they are armed:
+ * before they fail or, with an error of 0, before they are made.
  *
  * stuck_port makes one descriptor misbehave: once a socket whose peer has
  * that port joins an epoll set, waiting on the set reports EPOLLERR for it
@@ -85,6 +85,7 @@ enum fail_call {
 #define FAIL_NAME_BYTES 16
 #define FAIL_CALLS_MAX 32
 #define FAIL_ONLY_BYTES 32
+#define HOLD_STEP_US 5000U
 
 static const char fail_names[FAIL_CALLS][FAIL_NAME_BYTES] = {
 	[FAIL_NONE] = "none",           [FAIL_ALLOC] = "alloc",
@@ -116,6 +117,7 @@ struct fail_control {
 	char names[FAIL_CALLS_MAX][FAIL_NAME_BYTES];
 	_Atomic uint32_t delay_us;  /* of the calls that are chosen */
 	char only[FAIL_ONLY_BYTES]; /* part of a file's name; "": any file */
+	_Atomic uint32_t arms;      /* how often it was armed */
 };
 
 #define FAIL_CONTROL_BYTES 4096
@@ -245,6 +247,23 @@ static void wait_us(uint32_t us)
 	}
 }
 
+/* Makes a chosen call slow: for delay_us, or until it is not armed any more,
+ * so that a test can hold a call up and let it go. */
+static void hold_up(enum fail_call call)
+{
+	uint32_t left_us = atomic_load(&control->delay_us);
+	uint32_t arms = atomic_load(&control->arms);
+
+	while (left_us > 0 && atomic_load(&control->call) == call &&
+	       atomic_load(&control->arms) == arms) {
+		uint32_t part_us = left_us < HOLD_STEP_US ? left_us :
+							    HOLD_STEP_US;
+
+		wait_us(part_us);
+		left_us -= part_us;
+	}
+}
+
 /* Counts a call; true when it has to fail, with errno set. */
 static bool fails(enum fail_call call)
 {
@@ -259,7 +278,7 @@ static bool fails(enum fail_call call)
 		return false;
 	}
 	atomic_fetch_add(&control->fired, 1);
-	wait_us(atomic_load(&control->delay_us));
+	hold_up(call);
 	if (control->error == 0) {
 		return false;
 	}

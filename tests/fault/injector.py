@@ -21,7 +21,9 @@ COUNTS, NAMES = 56, 312
 CALLS_MAX, NAME_BYTES = 32, 16
 DELAY_US = NAMES + CALLS_MAX * NAME_BYTES
 ONLY, ONLY_BYTES = DELAY_US + 4, 32
+ARMS = ONLY + ONLY_BYTES
 FOREVER = 1 << 62
+HOLD_US = 300 * 1000000
 
 
 def library_path():
@@ -74,7 +76,8 @@ class Injector:
         raise KeyError("the library does not know %r" % call)
 
     def arm(self, call, nth, error, repeat=1, only="", delay_us=0):
-        """only: files with that in their name; error 0: they are slow."""
+        """only: files with that in their name; error 0: they are slow, for
+        delay_us or until it is armed anew or disarmed."""
         self.put(CALL, "=I", 0)
         self.put(ONLY, "=%ds" % ONLY_BYTES, only.encode())
         self.put(DELAY_US, "=I", delay_us)
@@ -83,7 +86,12 @@ class Injector:
         self.put(REPEAT, "=Q", repeat)
         self.put(SEEN, "=Q", 0)
         self.put(FIRED, "=Q", 0)
+        self.put(ARMS, "=I", self.get(ARMS, "=I") + 1)
         self.put(CALL, "=I", self.number(call))
+
+    def hold(self, call, only=""):
+        """Each such call waits until it is let go: by disarm()."""
+        self.arm(call, 1, 0, FOREVER, only, HOLD_US)
 
     def disarm(self):
         self.put(CALL, "=I", 0)

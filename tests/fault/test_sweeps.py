@@ -18,7 +18,7 @@ import injector
 import server
 import workload
 
-SETTLE_S = 5.0
+SETTLE_S = 60.0  # only a failure waits as long as that
 # A sweep tries every n up to here, then each step grows by an eighth.
 EVERY = int(os.environ.get("SWEEP_EVERY", "40"))
 FLAGS = ("-t", "2", "-m", "64")
@@ -219,6 +219,11 @@ def test_start_fails_with_a_word_or_serves(target, call, error):
 
 # ---- descriptors run out ----------------------------------------------------
 
+def turns_of(one):
+    """How often it has asked the kernel for something to do."""
+    return sum(map(one.injector.count, ("epoll_wait", "accept")))
+
+
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE],
                          ids=["EMFILE", "ENFILE"])
 def test_accept_out_of_descriptors_does_not_spin(target, error):
@@ -230,14 +235,14 @@ def test_accept_out_of_descriptors_does_not_spin(target, error):
         one.injector.arm("accept", 1, error, injector.FOREVER)
         with one.server.connect() as waiting:
             waiting.send(b"version\r\n")
-            began, used = time.monotonic(), one.cpu_s()
+            began, turns = time.monotonic(), turns_of(one)
             while time.monotonic() - began < 1.0:
                 assert old.ask(b"mn\r\n") == b"MN\r\n"
                 time.sleep(0.05)
-            share = (one.cpu_s() - used) / (time.monotonic() - began)
+            rate = (turns_of(one) - turns) / (time.monotonic() - began)
             assert one.injector.disarm() > 0
-            assert share < 0.1, "%.0f %% of a processor" % (share * 100)
-            assert waiting.until(b"\r\n", 3.0).startswith(b"VERSION ")
+            assert rate < 1000, "%.0f turns a second" % rate
+            assert waiting.until(b"\r\n").startswith(b"VERSION ")
     settled(one)
 
 
