@@ -17,7 +17,7 @@ import time
 
 import server
 
-WAIT_S = 20.0
+WAIT_S = 120.0  # only a failure waits as long as that
 
 
 class Keep:
@@ -84,7 +84,7 @@ class Keep:
                    for name in self.names("journal-"))
 
 
-def run(*words, timeout_s=60, binary=None, env=None):
+def run(*words, timeout_s=WAIT_S, binary=None, env=None):
     """dozo to its end: (status, what it said on both channels)."""
     done = subprocess.run(
         [binary or server.dozo_path(), *words], timeout=timeout_s,

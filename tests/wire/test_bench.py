@@ -23,7 +23,7 @@ import pytest
 import liar
 import server
 
-RUN_S = 60
+RUN_S = 180
 KINDS = ("refused", "wrong_key", "wrong_flags", "wrong_length",
          "unknown_value", "garbage", "closed", "timeout", "connect")
 
@@ -189,7 +189,7 @@ def test_without_a_process():
 def test_duration(dozo):
     figures = only(bench("--duration", 0.5, "--warmup", "0.2s", "-k", 100,
                          dozo().port))
-    assert 0.45 < figures["seconds"] < 3
+    assert 0.45 < figures["seconds"] < 10
     assert figures["requests"] > 0
 
 
@@ -247,9 +247,9 @@ def test_ipv6(dozo):
     try:
         with socket.socket(socket.AF_INET6) as one:
             one.bind(("::1", 0))
-            port = one.getsockname()[1]
     except OSError:
         pytest.skip("no IPv6 on this machine")
+    port = server.free_port()
     one = dozo("-l", "[::1]:%d" % port, listen=False, address=("::1", port))
     report = bench("--requests", 100, "[::1]:%d" % port)
     assert report["servers"][0]["pid"] == one.pid
@@ -405,10 +405,11 @@ LIES = {
 @pytest.mark.parametrize("mode", ["", "-d 3", "--rate 200"])
 def test_lie(lie, mode):
     answer, kind = LIES[lie]
+    patience = 1 if lie in ("silent", "half", "twice") else 10
     with liar.Liar(answer) as one:
         bench("--populate-only", "-k", 20, one.port)
         report = bench("-k", 20, "--ratio", "1:0", "--requests", 20, "-c", 2,
-                       "--warmup", 0, "--timeout", 1, *mode.split(),
+                       "--warmup", 0, "--timeout", patience, *mode.split(),
                        one.port, expect=1)
     found = set(errors(only(report)))
     if mode == "-d 3" and lie in ("twice", "half"):
@@ -509,7 +510,7 @@ def test_server_that_ends(dozo):
         one.stop()
     thread = threading.Thread(target=end)
     thread.start()
-    report = bench("--duration", 30, "--warmup", 0, "--timeout", 0.5,
+    report = bench("--duration", 30, "--warmup", 0, "--timeout", 3,
                    one.port, expect=1)
     thread.join()
     found = errors(only(report))

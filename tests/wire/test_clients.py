@@ -26,7 +26,7 @@ def test_pymemcache_integration(dozo):
         ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
          path, "--server", "127.0.0.1", "--port", str(one.port),
          "-k", "not tls"],
-        cwd=one.dir, capture_output=True, text=True, timeout=120)
+        cwd=one.dir, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-6000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed and int(passed.group(1)) == PYMEMCACHE_TESTS, \
@@ -40,7 +40,7 @@ def test_memccapable(dozo):
     one = dozo()
     done = subprocess.run(
         ["memccapable", "-a", "-h", "127.0.0.1", "-p", str(one.port)],
-        capture_output=True, text=True, timeout=120)
+        capture_output=True, text=True, timeout=300)
     lines = done.stdout.splitlines()
     passed = [line for line in lines if line.endswith("[pass]")]
     assert done.returncode == 0 and len(passed) == MEMCCAPABLE_TESTS, \
@@ -49,7 +49,7 @@ def test_memccapable(dozo):
 
 class Pymemcache:
     def __init__(self, port):
-        self.client = Client(("127.0.0.1", port), timeout=10)
+        self.client = Client(("127.0.0.1", port), timeout=60)
 
     def set(self, key, value, ttl=0):
         return self.client.set(key, value, expire=ttl, noreply=False)
@@ -143,8 +143,8 @@ class Pylibmc(Memcache):
     def __init__(self, port):
         self.client = pylibmc.Client(
             ["127.0.0.1:%d" % port],
-            behaviors={"cas": True, "receive_timeout": 10 ** 7,
-                       "send_timeout": 10 ** 7})
+            behaviors={"cas": True, "receive_timeout": 6 * 10 ** 7,
+                       "send_timeout": 6 * 10 ** 7})
 
     def delete(self, key):
         return self.client.delete(key)
@@ -161,7 +161,7 @@ class Pylibmc(Memcache):
 class PythonMemcached(Memcache):
     def __init__(self, port):
         self.client = memcache.Client(["127.0.0.1:%d" % port],
-                                      socket_timeout=10, cache_cas=True)
+                                      socket_timeout=60, cache_cas=True)
 
     def delete(self, key):
         return self.get(key) is not None and bool(self.client.delete(key))
@@ -255,7 +255,7 @@ def test_libmemcached_tools(dozo, tmp_path):
     file.write_bytes(b"text of a page")
 
     def run(*words):
-        return subprocess.run(words, capture_output=True, timeout=20)
+        return subprocess.run(words, capture_output=True, timeout=60)
 
     assert run("memccp", servers, str(file)).returncode == 0
     assert run("memccat", servers, "page").stdout.strip() == \

@@ -16,32 +16,14 @@ import pytest
 import server
 
 
-def run(*flags, timeout_s=10, **options):
+def run(*flags, timeout_s=server.START_S, **options):
     """dozo to its end; for what must not start serving."""
     return subprocess.run([server.dozo_path(), *flags], timeout=timeout_s,
                           stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False, **options)
 
 
-def free_port():
-    """A port that was free a moment ago; for what has to be told one."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def with_port(start, attempts=5):
-    """Calls start(port) again with another port where one was taken."""
-    for attempt in range(attempts):
-        try:
-            return start(free_port())
-        except server.Died as error:
-            if attempt == attempts - 1 or "in use" not in str(error):
-                raise
-    raise AssertionError("not reached")
-
-
-def await_true(what, deadline_s=10.0):
+def await_true(what, deadline_s=server.REPLY_S):
     deadline = time.monotonic() + deadline_s
     while not what():
         assert time.monotonic() < deadline
@@ -167,7 +149,7 @@ def test_refused(flags, word, tmp_path):
 
 def test_refused_before_listening():
     """The port of a refused start was never opened."""
-    port = free_port()
+    port = server.free_port()
     done = run("-p", str(port), "-t", "0")
     assert done.returncode > 0
     with socket.socket() as sock:
@@ -258,7 +240,7 @@ def test_locked_memory(dozo):
     conn = one.connect()
     conn.send(b"mn\r\n")
     conn.sock.settimeout(0.02)
-    reply, deadline = b"", time.monotonic() + 10
+    reply, deadline = b"", time.monotonic() + server.REPLY_S
     while not reply and time.monotonic() < deadline:
         if resident_mib(one.pid) > 500:
             one.kill()
@@ -296,7 +278,7 @@ def test_all_that_has_no_meaning_is_one_warning(dozo):
 
 
 def test_udp_is_accepted_with_a_warning(dozo):
-    one = with_port(lambda port: dozo("-U", str(port)))
+    one = dozo("-U", str(server.free_port()))
     with one.connect() as conn:
         assert conn.ask(b"mn\r\n") == b"MN\r\n"
     text = one.stderr()
@@ -321,9 +303,9 @@ def test_default_is_loopback_only(dozo):
 
 
 def test_port(dozo):
-    one = with_port(lambda port: dozo(
-        "-p", str(port), "-l", "127.0.0.1", listen=False,
-        address=("127.0.0.1", port)))
+    port = server.free_port()
+    one = dozo("-p", str(port), "-l", "127.0.0.1", listen=False,
+               address=("127.0.0.1", port))
     assert listening(one.pid) == [one.address]
     with one.connect() as conn:
         assert conn.stats("settings")["tcpport"] == str(one.port)
@@ -354,7 +336,7 @@ def test_two_addresses(dozo):
 
 
 def test_comma_list_with_ports(dozo):
-    first, second = free_port(), free_port()
+    first, second = server.free_port(), server.free_port()
     one = dozo("-l", "127.0.0.1:%d,127.0.0.2:%d" % (first, second),
                "-p", str(first), listen=False,
                address=("127.0.0.1", first))
@@ -378,7 +360,7 @@ def has_ipv6():
 def test_ipv6(dozo, text):
     if not has_ipv6():
         pytest.skip("no IPv6 loopback here")
-    port = free_port()
+    port = server.free_port()
     listen = text % port if "%" in text else text
     one = dozo("-l", listen, "-p", str(port), listen=False,
                address=("::1", port))
@@ -396,7 +378,7 @@ def by_state(pairs, state):
 
 
 def test_protocol_and_tag_prefixes(dozo):
-    port, other = free_port(), free_port()
+    port, other = server.free_port(), server.free_port()
     one = dozo("-l", "proto[ascii]:127.0.0.1:%d,tag_abc_:127.0.0.1:%d"
                % (port, other), listen=False, address=("127.0.0.1", port))
     for number in (port, other):
@@ -526,17 +508,23 @@ def test_descriptor_limit_is_raised(dozo):
 def test_descriptor_limit_that_cannot_be_raised():
     """Beyond what the system gives: start-up says why not, or says how few
     there will be."""
-    if os.getuid() == 0:
-        limit = ["-c", "2000000000"]
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if os.getuid() == 0 or hard == resource.RLIM_INFINITY:
+        wanted = 2000000000
     else:
-        limit = ["-c", str(resource.getrlimit(resource.RLIMIT_NOFILE)[1] * 2)]
+        wanted = hard * 2
+    one = server.Server("dozo", ("-c", str(wanted)), wait=False)
     try:
-        done = run("-p", "-1", "-l", "127.0.0.1", *limit, timeout_s=5)
-    except subprocess.TimeoutExpired as error:
-        assert b"descriptor" in (error.stderr or b"")
-        return
-    assert done.returncode > 0
-    assert re.search(r"descriptor|files|limit|-c", done.stderr)
+        try:
+            one.ready()
+        except server.Died:
+            assert one.process.returncode > 0
+            assert re.search(r"descriptor|files|limit|-c", one.stderr())
+            return
+        assert "descriptor" in one.stderr()
+        one.stop()
+    finally:
+        one.kill()
 
 
 # -------------------------------------------------------------- signals
@@ -611,16 +599,15 @@ def test_start_and_end_are_told(dozo):
 
 def test_fast_restart_on_the_same_port(dozo):
     """Connections of the last run in TIME_WAIT do not keep the port."""
-    def both(port):
-        for _ in range(2):
-            one = dozo("-p", str(port), "-l", "127.0.0.1", listen=False,
-                       address=("127.0.0.1", port))
-            conn = one.connect()
-            assert conn.ask(b"mn\r\n") == b"MN\r\n"
-            one.signal(signal.SIGTERM)
-            assert one.wait() == 0
-            conn.close()
-    with_port(both)
+    port = server.free_port()
+    for _ in range(2):
+        one = dozo("-p", str(port), "-l", "127.0.0.1", listen=False,
+                   address=("127.0.0.1", port))
+        conn = one.connect()
+        assert conn.ask(b"mn\r\n") == b"MN\r\n"
+        one.signal(signal.SIGTERM)
+        assert one.wait() == 0
+        conn.close()
 
 
 def test_debugtime_is_not_in_a_release(dozo):

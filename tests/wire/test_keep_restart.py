@@ -117,6 +117,7 @@ def same(before, after):
 def test_everything_is_as_it_was(end):
     with keepkit.Keep(ALWAYS, "-A") as keep:
         with keep.start().connect() as conn:
+            filled = time.monotonic()
             fill(conn)
             before = look(conn)
             assert before[b"gone"] is None
@@ -135,7 +136,8 @@ def test_everything_is_as_it_was(end):
             assert conn.ask(b"mg vivid\r\n") == b"HD Z\r\n"
             assert conn.ask(b"mg stale v\r\n", b"stale\r\n") == \
                 b"VA 5 X W\r\nstale\r\n"
-            assert 190 < int(keepkit.mg(conn, b"stale", b"t")["t"]) <= 200
+            assert 198 - (time.monotonic() - filled) <= int(
+                keepkit.mg(conn, b"stale", b"t")["t"]) <= 200
             for key in (b"plain", b"counter", b"large", b"touched"):
                 token = int(after[key]["c"])
                 assert conn.ask(b"cas %s 0 0 3 %d\r\nnew\r\n" % (
@@ -236,6 +238,7 @@ def test_time_does_not_go_back(end, debug_binary):
     the highest time in its files, and what had expired stays so."""
     with keepkit.Keep(ALWAYS, "-A", binary=debug_binary) as keep:
         with keep.start().connect() as conn:
+            began = time.monotonic()
             keepkit.ms(conn, b"short", b"x", b"T100")
             keepkit.ms(conn, b"long", b"x", b"T1000")
             assert conn.ask(b"debugtime 400\r\n") == b"OK\r\n"
@@ -244,8 +247,11 @@ def test_time_does_not_go_back(end, debug_binary):
         end(keep)
         with keep.start().connect() as conn:
             assert keepkit.mg(conn, b"short") is None
-            assert 590 <= int(keepkit.mg(conn, b"long")["t"]) <= 600
-            assert 40 <= int(keepkit.mg(conn, b"late")["t"]) <= 50
+            left = [int(keepkit.mg(conn, key)["t"])
+                    for key in (b"long", b"late")]
+            passed_s = 2 + time.monotonic() - began
+            assert 600 - passed_s <= left[0] <= 600
+            assert 50 - passed_s <= left[1] <= 50
             assert int(conn.stats()["curr_items"]) == 2
 
 
@@ -262,7 +268,8 @@ def test_what_expires_meanwhile_is_gone(end):
             time.sleep(0.1)
         with keep.start().connect() as conn:
             assert keepkit.mg(conn, b"soon") is None
-            assert 994 <= int(keepkit.mg(conn, b"later")["t"]) <= 997
+            left = int(keepkit.mg(conn, b"later")["t"])
+            assert 998 - (time.monotonic() - stored) <= left <= 997
             assert int(conn.stats()["curr_items"]) == 1
 
 
@@ -277,7 +284,9 @@ def test_statistics_of_an_orderly_restart():
             assert stats["curr_items"] == "2000"
         said = keep.stop()
         assert "is complete, after" in said, said
+        began = time.monotonic()
         one = keep.start()
+        took_ms = (time.monotonic() - began) * 1000
         assert "recovered 2000 items from %s in " % keep.path in one.stderr()
         assert "the last stop was a clean one" in one.stderr()
         with one.connect() as conn:
@@ -286,7 +295,7 @@ def test_statistics_of_an_orderly_restart():
             assert stats["cmd_set"] == "0"
             dozo = conn.stats("dozo")
             assert dozo["recovered_items"] == "2000"
-            assert int(dozo["recovery_ms"]) < 5000
+            assert int(dozo["recovery_ms"]) <= took_ms
             assert dozo["journal_state"] == "running"
             settings = conn.stats("settings")
             assert settings["data_dir"] == keep.path
@@ -329,7 +338,7 @@ def test_everysec_loses_nothing_after_a_quiet_second():
             assert conn.ask(b"mn\r\n") == b"MN\r\n"
             last = keepkit.ms(conn, b"last", b"x")
             keepkit.await_stat(one, "journal_synced_lsn",
-                               lambda lsn: lsn >= last, "dozo", 4)
+                               lambda lsn: lsn >= last, "dozo")
         keep.kill()
         with keep.start().connect() as conn:
             assert conn.stats()["curr_items"] == "5001"
@@ -343,7 +352,7 @@ def test_never_writes_all_the_same():
         with one.connect() as conn:
             last = keepkit.ms(conn, b"last", b"x")
             keepkit.await_stat(one, "journal_written_lsn",
-                               lambda lsn: lsn >= last, "dozo", 4)
+                               lambda lsn: lsn >= last, "dozo")
         keep.kill()
         with keep.start().connect() as conn:
             assert int(keepkit.mg(conn, b"last")["c"]) == last
@@ -431,12 +440,6 @@ def refused(address):
         return False
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def big_keep(keep, mib):
     """A directory with so many MiB in its snapshot and journals."""
     with keep.start().connect(timeout_s=60) as conn:
@@ -465,7 +468,7 @@ def test_connections_are_refused_while_it_recovers(unix):
     """A disk on which every read takes 40 ms; the first answer is a hit."""
     with keepkit.Keep("-m", "256", "--fsync=never") as keep:
         big_keep(keep, 8)
-        port = free_port()
+        port = server.free_port()
         path = os.path.join(keep.top, "socket")
         address = path if unix else ("127.0.0.1", port)
         where = ("-s", path) if unix else (
@@ -480,14 +483,14 @@ def test_connections_are_refused_while_it_recovers(unix):
                 break
             one.check()
             tried += answer is True
-            assert time.monotonic() < began + 60, one.stderr()
+            assert time.monotonic() < began + keepkit.WAIT_S, one.stderr()
             time.sleep(0.002)
         waited = time.monotonic() - began
         with one.connect() as conn:
             assert len(keepkit.mg(conn, b"b0")["v"]) == 65536
             assert conn.stats()["curr_items"] == str(8 * 16)
         print("%.1f s, %d refused" % (waited, tried))
-        assert waited > 1.0 and tried > 50
+        assert waited > 1.0 and tried > 10
 
 
 def test_sigterm_ends_a_recovery():
@@ -495,11 +498,11 @@ def test_sigterm_ends_a_recovery():
     with keepkit.Keep("-m", "256", "--fsync=never") as keep:
         big_keep(keep, 24)
         names = keep.names()
-        one = keep.start(wait=False, env=slow_reads(50))
+        one = keep.start(wait=False, env=slow_reads(200))
         keepkit.await_true("a lock", lambda: (
-            one.check() or is_locked(os.path.join(keep.path, "lock"))), 20)
+            one.check() or is_locked(os.path.join(keep.path, "lock"))))
         one.signal(signal.SIGTERM)
-        assert one.wait(30) == 71, one.stderr()
+        assert one.wait(keepkit.WAIT_S) == 71, one.stderr()
         assert "told to stop before all was read" in one.stderr()
         assert keep.names() == names
 
@@ -514,17 +517,17 @@ def is_locked(path):
 
 
 def test_progress_is_told_in_the_log():
-    """Every five seconds; reads are so slow that it takes about eight."""
+    """Every five seconds; reads are so slow that it takes much longer."""
     with keepkit.Keep("-m", "256", "--fsync=never") as keep:
         big_keep(keep, 24)
-        one = keep.start(wait=False, env=slow_reads(50))
+        one = keep.start(wait=False, env=slow_reads(200))
         keepkit.await_true("recovery", lambda: (
-            one.check() or "recover" in one.stderr()), 60)
+            one.check() or "recover" in one.stderr()))
         line = one.stderr().splitlines()[0]
         assert re.search(
             r"recovery: \d+ items, \d+ of \d+ MiB, \d+ %, \d+ s left$",
             line), one.stderr()
-        one.ready()
+        one.kill()
 
 
 def test_progress_is_told_on_a_terminal():

@@ -23,7 +23,7 @@ def by_descriptor(pairs):
     return found
 
 
-def await_conns(asker, wanted, deadline_s=10.0):
+def await_conns(asker, wanted, deadline_s=server.REPLY_S):
     """Asks for stats conns until wanted(conns) is true."""
     deadline = time.monotonic() + deadline_s
     while True:
@@ -99,7 +99,7 @@ def test_watchers_are_limited(dozo):
             b"WATCHER_TOO_MANY log watcher limit reached\r\n"
         watchers[0].close()
         with one.connect() as asker:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + server.REPLY_S
             while asker.stats()["log_watchers"] != "19":
                 assert time.monotonic() < deadline
         assert watchers[-1].ask(b"watch fetchers\r\n") == b"OK\r\n"
@@ -127,7 +127,7 @@ def test_slow_watcher_loses_lines_and_blocks_nobody(dozo):
             for number in range(50))
         client.ask(batch, b"END\r\n")
         before = resident_kib(one.pid)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 2 * server.REPLY_S
         while client.stats()["log_watcher_skipped"] == "0":
             assert time.monotonic() < deadline, "nothing is skipped"
             for _ in range(20):
@@ -137,7 +137,7 @@ def test_slow_watcher_loses_lines_and_blocks_nobody(dozo):
             # What was kept is read away; the notice comes with a later line.
             watcher.take(max(0, len(watcher.buf) - 20))
             client.ask(b"get one\r\n", b"END\r\n")
-            watcher.fill(deadline + 10)
+            watcher.fill(deadline + server.REPLY_S)
 
 
 def test_evictions_are_watched(dozo):
@@ -167,15 +167,25 @@ def fill_to_the_limit(one, limit):
     for _ in range(limit + 1):
         conn = one.connect()
         conn.send(b"mn\r\n")
-        try:
-            reply = conn.line(0.5 if conns else 10.0)
-        except TimeoutError:
-            assert conns[0].stats()["accepting_conns"] == "0"
-            return conns, conn, None
+        reply = line_or_full(conn, conns)
         if reply != b"MN\r\n":
             return conns, conn, reply
         conns.append(conn)
     raise AssertionError("no limit at %d" % limit)
+
+
+def line_or_full(conn, conns):
+    """What a new connection is told, or None once the others are told that
+    no more are accepted."""
+    deadline = time.monotonic() + server.REPLY_S
+    while True:
+        full = conns and conns[0].stats()["accepting_conns"] == "0"
+        try:
+            return conn.line(0.02)
+        except TimeoutError:
+            if full:
+                return None
+            assert time.monotonic() < deadline
 
 
 def close_all(conns):
@@ -193,7 +203,7 @@ def test_too_many_connections_are_told(dozo):
     assert int(stats["rejected_connections"]) >= 1
     assert stats["accepting_conns"] == "1"
     conns.pop().close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + server.REPLY_S
     while True:
         with one.connect() as again:
             if again.ask(b"mn\r\n") == b"MN\r\n":
@@ -213,7 +223,7 @@ def test_too_many_connections_wait(dozo):
     conns.pop().close()
     conns.pop().close()
     assert waiting.line() == b"MN\r\n"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + server.REPLY_S
     while conns[0].stats()["accepting_conns"] != "1":
         assert time.monotonic() < deadline
     close_all(conns + [waiting])

@@ -35,7 +35,9 @@ In a case, in order:
     {now} {now+N} {now-N}  Unix time
     {num} {num:x}       (reply) digits; remembered as x
     {x}                 what was remembered
-    {5..7}              (reply) a number in that range
+    {5..7}              (reply) a number in that range; it tells of time, so
+                        that a case which was held up for more than a second
+                        has as much more room
     {any} {line}        (reply) a word; anything up to the end of the line
     {re:REGEX}          (reply) a regular expression
 
@@ -113,9 +115,10 @@ def render(text, memory):
 class Pattern:
     """What is expected: a regular expression with checks behind it."""
 
-    def __init__(self, text, memory):
+    def __init__(self, text, memory, late_s=0):
         self.text = text
         self.memory = memory
+        self.late_s = late_s
         self.names, self.ranges = {}, {}
         self.newlines = 0
         self.size = 0
@@ -160,7 +163,8 @@ class Pattern:
         if not found:
             return False
         for group, (low, high) in self.ranges.items():
-            if not low <= int(found.group(group)) <= high:
+            number = int(found.group(group))
+            if not low - self.late_s <= number <= high + self.late_s:
                 return False
         for group, name in self.names.items():
             self.memory[name] = found.group(group)
@@ -267,6 +271,14 @@ class Run:
         self.failures, self.pairs, self.seen = [], [], {}
         self.names = None
         self.lines = None
+        self.began = time.monotonic()
+
+    def late_s(self):
+        """Whole seconds that the case has taken, but for the first."""
+        return max(0, int(time.monotonic() - self.began))
+
+    def pattern(self, text):
+        return Pattern(text, self.memory, self.late_s())
 
     def conn(self, number):
         if number not in self.conns:
@@ -357,7 +369,7 @@ class Run:
         conn = self.conn(number)
         conn.send(render(request, self.memory))
         got = self.sentinel(conn)
-        if not Pattern(reply, self.memory).match(got):
+        if not self.pattern(reply).match(got):
             self.fail(line, unit, reply or "nothing", show(got))
             self.resync(number)
 
@@ -371,6 +383,7 @@ class Run:
             self.fail(line, unit, text,
                       show(conn.take(len(conn.buf))) + "(silence)")
             raise Abort from None
+        pattern.late_s = self.late_s()
         if not pattern.match(got):
             closed = "(closed)" if conn.closed else ""
             self.fail(line, unit, text, show(got) + closed)
@@ -428,7 +441,7 @@ class Run:
         self.lines = (line, lines)
 
     def do_member(self, line, number, text):
-        pattern = Pattern(text, self.memory)
+        pattern = self.pattern(text)
         for got in self.lines[1]:
             if pattern.match(got):
                 self.lines[1].remove(got)
