@@ -270,7 +270,7 @@ bool talk_works(uint16_t port)
 	struct talk talk;
 	bool works;
 
-	if (!talk_open(&talk, port, 5000)) {
+	if (!talk_open(&talk, port, 60000)) {
 		return false;
 	}
 	works = talk_store(&talk, "talk_works", 5, 'w') &&

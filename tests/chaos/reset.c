@@ -28,8 +28,8 @@
 #include "victim.h"
 
 #define BATCH_MAX 50
-#define REPLY_MS 10000
-#define SETTLE_MS 20000u
+#define REPLY_MS 60000
+#define SETTLE_MS 60000u
 #define BIG_KEYS 12
 #define BIG_BYTES 500000u
 #define DUMP_KEYS 3000
@@ -305,7 +305,7 @@ static bool reset_prepare(const struct victim *victim)
 	char key[64];
 	bool good;
 
-	if (!talk_open(&talk, victim->port, 10000)) {
+	if (!talk_open(&talk, victim->port, SETTLE_MS)) {
 		return false;
 	}
 	good = talk_expect(&talk, "flush_all", "OK");
@@ -318,7 +318,8 @@ static bool reset_prepare(const struct victim *victim)
 		good = talk_store(&talk, key, 10, 'd');
 	}
 	talk_close(&talk);
-	return good && victim_wait_sockets(victim, VICTIM_ESTABLISHED, 5000);
+	return good &&
+	       victim_wait_sockets(victim, VICTIM_ESTABLISHED, SETTLE_MS);
 }
 
 static bool reset_judge(const struct victim *victim, long fds)

@@ -8,11 +8,14 @@
  * The good client is a probe of depth one with intended send times, four
  * hundred a second over eight connections, so that every worker thread has
  * some. A request that should have gone while the probe still waited counts
- * from its intended time: a stall cannot hide.
+ * from its intended time: a stall cannot hide. Time in which the server's
+ * threads could have run and were not let is not counted: it is another's
+ * doing.
  *
  * A second probe, alike, speaks at the same time to a server that does nothing
  * (control_server.h): it tells what the machine alone does to a request, since
- * a virtual processor can be taken away for many milliseconds.
+ * a virtual processor can be taken away for many milliseconds, and not every
+ * kernel tells.
  *
  * Judged: during the mischief the probe's 99th percentile is at most twice
  * the worst of its own quiet one, the other probe's, and two milliseconds.
@@ -49,7 +52,7 @@
 #define TICK_MS 100
 #define BIG_BYTES 500000u
 #define SPACES (1u << 20)
-#define SETTLE_MS 20000u
+#define SETTLE_MS 60000u
 #define RCVBUF_BYTES 4096
 
 /* How many of each; -c must leave room for their sum and the probe. */
@@ -80,6 +83,7 @@ struct actor {
 
 struct probe {
 	uint16_t port;
+	pid_t pid; /* of the server, whose waits are not counted */
 	pthread_t thread;
 	_Atomic bool stop;
 	struct talk talks[PROBE_CONNS];
@@ -104,6 +108,11 @@ static bool probe_once(struct talk *talk, size_t which)
 	       talk_line(talk, line, sizeof(line)) && strcmp(line, "END") == 0;
 }
 
+static uint64_t max_us(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void sleep_until(uint64_t at_us)
 {
 	struct timespec ts = { .tv_sec = (time_t)(at_us / 1000000),
@@ -112,25 +121,47 @@ static void sleep_until(uint64_t at_us)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
+/* One request; what it took and was not waited for a processor. */
+static bool probe_timed(struct probe *probe, const struct victim_waits *waits,
+			uint64_t *own_us)
+{
+	size_t which = probe->count % PROBE_CONNS;
+	uint64_t before_us = victim_now_us();
+	uint64_t waited_us = victim_waits_us(waits);
+	bool good = probe_once(&probe->talks[which], which);
+	uint64_t took_us = victim_now_us() - before_us;
+
+	waited_us = victim_waits_us(waits) - waited_us;
+	*own_us = took_us > waited_us ? took_us - waited_us : 0;
+	return good;
+}
+
+/*
+ * `done_us` is when the last request would have ended if none had waited for
+ * a processor: one that was intended before that is late by as much.
+ */
 static void *probe_run(void *argument)
 {
 	struct probe *probe = argument;
 	uint64_t intended_us = victim_now_us();
+	uint64_t done_us = 0;
+	struct victim_waits waits;
+	uint64_t own_us;
 
+	victim_waits_init(&waits, probe->pid);
 	while (!atomic_load(&probe->stop) && probe->count < probe->room) {
-		size_t which = probe->count % PROBE_CONNS;
-
 		intended_us += PROBE_GAP_US;
 		if (victim_now_us() < intended_us) {
 			sleep_until(intended_us);
 		}
-		if (!probe_once(&probe->talks[which], which)) {
+		if (!probe_timed(probe, &waits, &own_us)) {
 			probe->broken = true;
 			break;
 		}
-		probe->latency_us[probe->count++] = victim_now_us() -
-						    intended_us;
+		done_us = max_us(done_us, intended_us) + own_us;
+		probe->latency_us[probe->count++] = done_us - intended_us;
 	}
+	victim_waits_release(&waits);
 	return NULL;
 }
 
@@ -142,10 +173,12 @@ static int compare_us(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-static bool probe_init(struct probe *probe, uint16_t port, uint64_t seconds)
+static bool probe_init(struct probe *probe, uint16_t port, pid_t pid,
+		       uint64_t seconds)
 {
 	memset(probe, 0, sizeof(*probe));
 	probe->port = port;
+	probe->pid = pid;
 	probe->room = seconds * 1000000 / PROBE_GAP_US + 1;
 	probe->latency_us = calloc(probe->room, sizeof(*probe->latency_us));
 	if (probe->latency_us == NULL) {
@@ -155,7 +188,7 @@ static bool probe_init(struct probe *probe, uint16_t port, uint64_t seconds)
 		char key[32];
 
 		snprintf(key, sizeof(key), "probe%zu", i);
-		if (!talk_open(&probe->talks[i], port, 10000) ||
+		if (!talk_open(&probe->talks[i], port, SETTLE_MS) ||
 		    !talk_store(&probe->talks[i], key, PROBE_BYTES,
 				CONTROL_FILL)) {
 			return false;
@@ -208,7 +241,7 @@ static bool probe_finish(struct probe *probe, const char *what,
 static void actor_open(struct actor *actor, uint16_t port, size_t i)
 {
 	actor->fd = dialer_open(port, i, RCVBUF_BYTES);
-	if (actor->fd < 0 || !dialer_wait(actor->fd, 10000)) {
+	if (actor->fd < 0 || !dialer_wait(actor->fd, SETTLE_MS)) {
 		perror("connect");
 		exit(2);
 	}
@@ -414,11 +447,6 @@ static bool probes_finish(struct probes *probes, const char *when,
 	return good;
 }
 
-static uint64_t max_us(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static bool round_judge(const struct latencies *quiet,
 			const struct latencies *noisy, uint64_t cpu)
 {
@@ -477,7 +505,7 @@ static bool slow_prepare(const struct victim *victim)
 	char key[32];
 	bool good;
 
-	if (!talk_open(&talk, victim->port, 10000)) {
+	if (!talk_open(&talk, victim->port, SETTLE_MS)) {
 		return false;
 	}
 	good = true;
@@ -486,7 +514,8 @@ static bool slow_prepare(const struct victim *victim)
 		good = talk_store(&talk, key, BIG_BYTES, 'b');
 	}
 	talk_close(&talk);
-	return good && victim_wait_sockets(victim, VICTIM_ESTABLISHED, 5000);
+	return good &&
+	       victim_wait_sockets(victim, VICTIM_ESTABLISHED, SETTLE_MS);
 }
 
 static bool slow_check(bool good, const char *what)
@@ -543,8 +572,10 @@ int main(int argc, char **argv)
 	mischief.victim.port = (uint16_t)port;
 	fds = victim_fds(&mischief.victim);
 	if (!control_start(&control) || !slow_prepare(&mischief.victim) ||
-	    !probe_init(&probes.server, (uint16_t)port, seconds + 10) ||
-	    !probe_init(&probes.control, control.port, seconds + 10)) {
+	    !probe_init(&probes.server, (uint16_t)port, (pid_t)pid,
+			seconds + 10) ||
+	    !probe_init(&probes.control, control.port, getpid(),
+			seconds + 10)) {
 		fprintf(stderr, "cannot prepare\n");
 		return 2;
 	}

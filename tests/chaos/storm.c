@@ -49,7 +49,7 @@
 #define PATIENCE_US UINT64_C(1500000)
 /* Waiting servers never answer the ones beyond the limit: give up early. */
 #define BACKLOG_US UINT64_C(300000)
-#define SETTLE_MS 20000u
+#define SETTLE_MS 60000u
 
 enum slot_state {
 	SLOT_IDLE,
@@ -339,7 +339,7 @@ static bool storm_look(const struct storm *storm, struct storm_base *base)
 	struct talk talk;
 	bool told;
 
-	if (!talk_open(&talk, storm->victim.port, 10000)) {
+	if (!talk_open(&talk, storm->victim.port, SETTLE_MS)) {
 		fprintf(stderr, "cannot connect to port %u\n",
 			(unsigned int)storm->victim.port);
 		return false;
@@ -348,7 +348,8 @@ static bool storm_look(const struct storm *storm, struct storm_base *base)
 	       talk_stat(&talk, "curr_connections", &base->connections) &&
 	       talk_stat(&talk, "listen_disabled_num", &base->disabled);
 	talk_close(&talk);
-	if (!victim_wait_sockets(&storm->victim, VICTIM_ESTABLISHED, 5000)) {
+	if (!victim_wait_sockets(&storm->victim, VICTIM_ESTABLISHED,
+				 SETTLE_MS)) {
 		fprintf(stderr, "the server has other clients\n");
 		return false;
 	}

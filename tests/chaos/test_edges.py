@@ -5,10 +5,9 @@ Each test states its bounds.  Two hold for all of them: the server lives and
 leaves with status 0, and its resident memory, connections and index included,
 stays within RSS_ALLOWED of -m, beside what it took while it was empty.
 
-A probe (probe.c) asks for one key every millisecond meanwhile; its longest
-wait is bounded by STALL_MS.  That is generous, since this also has to pass on
-two cores that the load, the server and the probe share; what it finds is a
-server that does something for all items at once.
+A probe (probe.c) asks for one key every millisecond meanwhile; the longest
+wait that is the server's own doing is bounded by STALL_MS.  That is generous;
+what it finds is a server that does something for all items at once.
 
 CHURN_CONNECTS lengthens the churn (`make churn`: a million connections).
 """
@@ -26,8 +25,9 @@ from test_chaos import chaos, server
 
 MIB = 1 << 20
 RSS_ALLOWED = 1.10
-STALL_MS = 500
-SETTLE_S = 15
+STALL_MS = 250
+HEAP_KIB = 1024
+SETTLE_S = 60  # only a failure waits as long as that
 BATCH_BYTES = 256 * 1024
 CONNECTIONS = 300
 SIZES = (8, 100, 1000, 8192, 100000, MIB)
@@ -62,14 +62,7 @@ class Victim:
                                  re.MULTILINE).group(1))
 
     def cpu_s(self):
-        """Of all threads that live."""
-        folder = "/proc/%d/task" % self.server.pid
-        used_ns = 0
-        for task in os.listdir(folder):
-            with open(os.path.join(folder, task, "schedstat"),
-                      encoding="ascii") as file:
-                used_ns += int(file.read().split()[0])
-        return used_ns / 1e9
+        return self.server.cpu_s()
 
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.server.pid))
@@ -101,20 +94,21 @@ class Probe:
     def __init__(self, victim):
         self.process = subprocess.Popen(
             [os.path.join(test_chaos.BIN, "probe"), "--port",
-             str(victim.server.port)],
+             str(victim.server.port), "--pid", str(victim.server.pid)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *unused):
-        said = self.process.communicate(timeout=60)[0].decode()
+        said = self.process.communicate(timeout=120)[0].decode()
         print("probe: " + said)
         if kind is None:
             assert self.process.returncode == 0, said
-            found = re.match(r"asked (\d+) longest_us (\d+)", said)
-            assert int(found.group(1)) > 20, "the probe hardly ran"
-            assert int(found.group(2)) <= STALL_MS * 1000
+            words = said.split()
+            found = dict(zip(words[::2], map(int, words[1::2])))
+            assert found["asked"] > 20, "the probe hardly ran"
+            assert found["own_us"] <= STALL_MS * 1000 + found["machine_us"]
 
 
 def store_all(conn, items, exptime=0):
@@ -200,7 +194,8 @@ def test_memory_limit_holds(what):
     Unsent output may pass it, since a reply is needed to go on; upkeep makes
     room for that within a second or so.  What was flushed is used again.
     Then the heap has holes between tables that have shrunk and grown again:
-    as much as the tables at worst, which weighs with the smallest items only.
+    as much as the tables at worst, which weighs with the smallest items only;
+    and each worker's heap keeps a little of what it once needed for output.
     They are filled the next time, so that nothing adds up.
     """
     limit_mib = 64
@@ -230,7 +225,8 @@ def test_memory_limit_holds(what):
         for prefix in (b"one-", b"two-"):
             flush(victim)
             fill(prefix)
-            holes_kib = victim.stat("table_bytes", "dozo") // 1024
+            holes_kib = victim.stat("table_bytes", "dozo") // 1024 + \
+                HEAP_KIB * int(victim.conn.stats("settings")["num_threads"])
             seen.append(victim.check_memory(limit_mib, holes_kib, "VmRSS"))
         assert seen[-1] <= seen[0] * 1.03
 
@@ -355,11 +351,12 @@ def test_keys_chosen_to_collide():
                                     for key in keys[at:at + 500])
                            for at in range(0, len(keys), 500)] * 5)
         size = 5 * 3000 * len(b"HD s1\r\n")
-        ratios = sorted(get_all(victim, rounds[0], size) /
-                        get_all(victim, rounds[1], size) for _ in range(9))
-        print("CPU beside other keys: " + " ".join(
-            "%.2f" % ratio for ratio in ratios))
-        assert ratios[len(ratios) // 2] <= 1.5
+        spent = [[get_all(victim, requests, size) for requests in rounds]
+                 for _ in range(9)]
+        # What the machine does to a round only adds to it.
+        ratio = min(one for one, _ in spent) / min(two for _, two in spent)
+        print("CPU beside other keys: %.2f" % ratio)
+        assert ratio <= 1.5
         victim.check_memory(32)
 
 

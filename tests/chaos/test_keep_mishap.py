@@ -57,18 +57,18 @@ def check_all(one, last):
     return highest
 
 
-def next_second():
-    """Waits until the clock shows another second; that second."""
-    now = int(time.time())
-    while int(time.time()) == now:
-        time.sleep(0.01)
-    return now + 1
+def next_second(one):
+    """Waits until the server's clock, which its records tell, shows another
+    second; the one before."""
+    now = keepkit.stat(one, "time")
+    keepkit.await_stat(one, "time", lambda then: then > now)
+    return now
 
 
 def restore(keep, *point, into):
     code, said = keepkit.run(
         "restore", "--archive", keep.archive, "--archive", keep.path,
-        *point, "--into", into, timeout_s=120)
+        *point, "--into", into, timeout_s=keepkit.WAIT_S)
     print(said)
     assert code == 0, said
     return said
@@ -83,8 +83,7 @@ def test_flush_all_by_mistake():
         highest = check_all(one, last)
         lsn = keepkit.stat(one, "lsn", "dozo")
         written = time.monotonic()
-        before = next_second()
-        next_second()  # the mistake is made in a later second
+        before = next_second(one)
         with one.connect() as conn:
             assert conn.ask(b"flush_all\r\n") == b"OK\r\n"
             token = keepkit.ms(conn, b"afterwards", b"x")

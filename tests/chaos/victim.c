@@ -7,12 +7,14 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "victim.h"
 
@@ -129,6 +131,77 @@ uint64_t victim_cpu_us(const struct victim *victim)
 uint64_t victim_wakeups(const struct victim *victim)
 {
 	return victim_threads_sum(victim, "status", "voluntary_ctxt_switches:");
+}
+
+static void waits_add(struct victim_waits *waits, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && waits->count < VICTIM_THREADS_MAX) {
+		waits->threads[waits->count++] = fd;
+	}
+}
+
+void victim_waits_init(struct victim_waits *waits, pid_t pid)
+{
+	char path[320];
+	struct dirent *entry;
+	DIR *dir;
+
+	memset(waits, 0, sizeof(*waits));
+	waits_add(waits, "/proc/thread-self/schedstat");
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.') {
+			snprintf(path, sizeof(path),
+				 "/proc/%d/task/%s/schedstat", (int)pid,
+				 entry->d_name);
+			waits_add(waits, path);
+		}
+	}
+	if (dir != NULL) {
+		closedir(dir);
+	}
+	waits->machine = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+	waits->tick_us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* The number at that place of the first line, from 0. */
+static uint64_t file_number(int fd, unsigned int place)
+{
+	char line[256];
+	char *save;
+	const char *word;
+	ssize_t size = pread(fd, line, sizeof(line) - 1, 0);
+
+	if (size <= 0) {
+		return 0;
+	}
+	line[size] = '\0';
+	word = strtok_r(line, " ", &save);
+	while (word != NULL && place-- > 0) {
+		word = strtok_r(NULL, " ", &save);
+	}
+	return word == NULL ? 0 : strtoull(word, NULL, 10);
+}
+
+uint64_t victim_waits_us(const struct victim_waits *waits)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < waits->count; i++) {
+		ns += file_number(waits->threads[i], 1);
+	}
+	return ns / 1000u + file_number(waits->machine, 8) * waits->tick_us;
+}
+
+void victim_waits_release(struct victim_waits *waits)
+{
+	while (waits->count > 0) {
+		close(waits->threads[--waits->count]);
+	}
+	close(waits->machine);
 }
 
 static long table_sockets(const char *path, unsigned int port, int state)

@@ -10,6 +10,7 @@
 #define DOZO_CHAOS_VICTIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -42,6 +43,25 @@ uint64_t victim_cpu_us(const struct victim *victim);
 /* Voluntary context switches of all living threads: each is a sleep that
  * ended, so the rate of them is the rate of wake-ups. */
 uint64_t victim_wakeups(const struct victim *victim);
+
+/*
+ * Where the kernel tells how long the server's threads, and the one that asks,
+ * could have run and were not let, and how long the processors were lent to
+ * other machines. Only threads that are there at the beginning are known. A
+ * kernel that does not tell leaves nothing to be subtracted.
+ */
+#define VICTIM_THREADS_MAX 64
+struct victim_waits {
+	int threads[VICTIM_THREADS_MAX]; /* schedstat of each */
+	size_t count;
+	int machine; /* /proc/stat */
+	uint64_t tick_us;
+};
+
+/* By the thread that will ask; the second tells all of it so far. */
+void victim_waits_init(struct victim_waits *waits, pid_t pid);
+uint64_t victim_waits_us(const struct victim_waits *waits);
+void victim_waits_release(struct victim_waits *waits);
 
 /* Sockets in `state` whose local port is the server's. */
 long victim_sockets(const struct victim *victim, int state);
