@@ -28,6 +28,7 @@ enum {
 	PROGRESS_DIAG_MS = 5000, /* between lines in the log */
 	PROGRESS_TTY_MS = 200,   /* and on a terminal */
 	CLOCK_BEHIND_S = 10,     /* that are worth telling */
+	OVER_SHARE = 8,          /* of -m, that a start without eviction adds */
 };
 
 static void problem(char *why, const char *format, ...)
@@ -237,6 +238,13 @@ static void tell_recovery(const struct node *n, const struct recovery *r,
 		     "than -m holds",
 		     (unsigned long long)r->not_kept);
 	}
+	if (!n->settings->evict && budget_over(store_budget(n->store))) {
+		diag(DIAG_WARN,
+		     "%s: the data takes more than the %llu MiB of -m; what "
+		     "needs memory is refused until it does not",
+		     path,
+		     (unsigned long long)(n->settings->memory_limit / MIB));
+	}
 }
 
 static bool read_files(struct node *n, struct recovery *r, char *why)
@@ -250,6 +258,9 @@ static bool read_files(struct node *n, struct recovery *r, char *why)
 		.log = n->keeping.log,
 		.now = store_clock_s(&n->clock, clock_ms()),
 		.evicts = n->settings->evict,
+		.over_bytes = n->settings->evict ?
+				      0 :
+				      n->settings->memory_limit / OVER_SHARE,
 		.to_lsn = UINT64_MAX,
 		.to_time = UINT32_MAX,
 		.progress = on_progress,

@@ -420,6 +420,14 @@ static bool set_next_lsn(struct recoverer *r)
 	return true;
 }
 
+/* The store's limit; what is above it then is no error. */
+static void set_limit(const struct recoverer *r, uint64_t bytes)
+{
+	if (r->config->over_bytes > 0) {
+		(void)store_set_limit(r->config->store, bytes);
+	}
+}
+
 /*
  * What was kept in doubt goes now: nothing can prolong it any more.  The crew
  * has gone, since segments that are open are not swept.
@@ -463,6 +471,7 @@ static bool sum_up(struct recoverer *r, uint64_t evictions)
 	}
 	out->records = r->crew.hands[0].records;
 	crew_release(&r->crew);
+	set_limit(r, r->crew.limit);
 	drop_expired(r);
 	store_stats(r->config->store, &stats);
 	out->items = stats.items;
@@ -477,6 +486,7 @@ static bool run(struct recoverer *r)
 	if (!crew_init(&r->crew, r->config)) {
 		return fail(r, "%s", r->crew.problem);
 	}
+	set_limit(r, r->crew.limit + r->config->over_bytes);
 	store_stats(r->config->store, &stats);
 	if (!choose_snapshot(r) || !read_line(r)) {
 		return false;

@@ -32,6 +32,11 @@ struct recover_config {
 	unsigned threads;    /* 0: as many as help */
 	uint32_t now;        /* store time, for what has expired */
 	bool evicts;         /* false: data that does not fit is an error */
+	/*
+	 * That may be taken above the store's limit, also at the end.  What
+	 * filled it once is packed otherwise when it comes back.
+	 */
+	uint64_t over_bytes;
 	/* Stop behind this LSN, or before what is later than this time. */
 	uint64_t to_lsn;  /* UINT64_MAX: all */
 	uint32_t to_time; /* UINT32_MAX: all */

@@ -40,6 +40,7 @@ static bool fail_memory(struct crew *w)
 {
 	struct budget *b = store_budget(w->config->store);
 	double limit = (double)budget_limit(b) / (double)MIB;
+	double configured = (double)w->limit / (double)MIB;
 	uint64_t done = w->bytes_before + atomic_load(&w->bytes);
 	double share = 1;
 
@@ -49,7 +50,7 @@ static bool fail_memory(struct crew *w)
 	return fail(w,
 		    "the data does not fit into %.0f MiB of memory; about "
 		    "%.0f MiB are needed",
-		    limit, limit / share * 1.05 + 1);
+		    configured, limit / share * 1.05 + 1);
 }
 
 static bool apply(struct hand *h, const struct store_key *key,
@@ -380,6 +381,7 @@ bool crew_init(struct crew *w, const struct recover_config *config)
 
 	memset(w, 0, sizeof(*w));
 	w->config = config;
+	w->limit = budget_limit(store_budget(config->store));
 	if (count == 0) {
 		count = helpful_threads();
 	}

@@ -61,6 +61,7 @@ struct crew {
 	const struct recover_config *config;
 	struct hand hands[CREW_MAX];
 	unsigned count;
+	uint64_t limit; /* of the store's memory, as it was configured */
 	struct bell bell;
 	_Atomic unsigned working;
 	/* What is being worked at: one of them. */

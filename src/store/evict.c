@@ -196,10 +196,12 @@ static bool next(struct store_ctx *c, bool thorough, uint32_t now,
 
 uint64_t evict_step(struct store_ctx *c, uint64_t bytes, uint32_t now)
 {
+	/* Above the limit nothing that is dead is worth keeping. */
+	bool over = budget_over(&c->store->supply.budget);
 	uint64_t done = 0;
 
 	while (done < bytes) {
-		if (c->reclaim.segment == 0 && !next(c, false, now, &done)) {
+		if (c->reclaim.segment == 0 && !next(c, over, now, &done)) {
 			break;
 		}
 		if (c->reclaim.segment != 0) {

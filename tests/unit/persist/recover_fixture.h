@@ -21,6 +21,7 @@ struct life {
 	struct journal journal;
 	struct recovery found; /* at its beginning */
 	uint64_t memory;
+	uint64_t over; /* that recovery may take above it */
 	bool evicts;
 	uint64_t file_bytes;
 	unsigned threads;
@@ -48,7 +49,7 @@ static inline void life_make_store(struct life *l)
 	};
 	struct store_config store = {
 		.memory_limit = l->memory,
-		.memory_reserve = l->memory,
+		.memory_reserve = l->memory + l->over,
 		.hash_seed = l->d.hash_seed,
 		.evict = l->evicts,
 	};
@@ -69,6 +70,7 @@ static inline bool life_recover(struct life *l)
 		.threads = l->threads,
 		.now = l->k.now,
 		.evicts = l->evicts,
+		.over_bytes = l->over,
 		.to_lsn = l->to_lsn,
 		.to_time = l->to_time,
 	};

@@ -656,6 +656,54 @@ static void test_less_memory(void **state)
 	memdir_free(m);
 }
 
+/*
+ * What had filled the memory of a store that does not evict comes back, though
+ * several threads pack it in another way, and takes hardly more.
+ */
+static void test_full_memory(void **state)
+{
+	enum { FAILURES = 300, OFTEN = 4 };
+	struct memdir *m = memdir_new();
+	struct rng rng;
+	struct life l;
+	struct budget *budget;
+	uint64_t items;
+	int failed = 0;
+
+	(void)state;
+	rng_init(&rng, 4);
+	life_init(&l, m);
+	l.memory = 8 * MIB;
+	l.over = l.memory / 8;
+	l.evicts = false;
+	l.file_bytes = 64 * MIB;
+	life_begin(&l);
+	for (uint64_t n = 0; failed < FAILURES; n++) {
+		uint64_t key = rng_below(&rng, 5) == 0 ?
+				       rng_below(&rng, n + 1) :
+				       n;
+		uint32_t len = (uint32_t)rng_below(&rng, 3000);
+
+		failed += keep_put(&l.k, key, len, NULL) != STORE_OK;
+		life_write(&l);
+	}
+	items = keep_count(&l.k);
+	life_sync(&l);
+	life_kill(&l);
+	for (int i = 0; i < OFTEN; i++) {
+		l.threads = (unsigned)i + 1;
+		if (!life_recover(&l)) {
+			fail_msg("%s", l.found.problem);
+		}
+		budget = store_budget(l.k.s);
+		assert_int_equal(budget_limit(budget), l.memory);
+		assert_true(budget_used(budget) < l.memory + l.memory / 64);
+		assert_int_equal(keep_count(&l.k), items);
+		life_leave(&l);
+	}
+	memdir_free(m);
+}
+
 /* ---- refusals ---------------------------------------------------------- */
 
 static void refuses(struct life *l, const char *text)
@@ -1108,6 +1156,7 @@ int main(void)
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_points),
 		cmocka_unit_test(test_less_memory),
+		cmocka_unit_test(test_full_memory),
 		cmocka_unit_test(test_damaged_snapshot),
 		cmocka_unit_test(test_missing_files),
 		cmocka_unit_test(test_missing_in_the_middle),
