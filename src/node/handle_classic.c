@@ -137,7 +137,8 @@ void handle_get(struct session *s, const struct request *r)
 	}
 }
 
-static void gat_one(struct session *s, const struct store_key *key,
+/* False: there is no memory for the time; an item may be there all the same. */
+static bool gat_one(struct session *s, const struct store_key *key,
 		    uint32_t exptime, bool with_cas)
 {
 	struct worker *w = s->worker;
@@ -149,8 +150,7 @@ static void gat_one(struct session *s, const struct store_key *key,
 	worker_count(w, cmd_touch);
 	count_prefix(s, key, PREFIX_GET);
 	if (result == STORE_NO_MEMORY) {
-		worker_count(w, touch_misses);
-		return;
+		return false;
 	}
 	session_depends(s, e.depends);
 	log_lookup(s, &e, result == STORE_OK);
@@ -162,6 +162,7 @@ static void gat_one(struct session *s, const struct store_key *key,
 		worker_count(w, touch_misses);
 	}
 	store_close(&e);
+	return true;
 }
 
 void handle_gat(struct session *s, const struct request *r)
@@ -175,7 +176,10 @@ void handle_gat(struct session *s, const struct request *r)
 	while (text_next_key(&rest, &word)) {
 		struct store_key key = session_key(s, word.data, word.len);
 
-		gat_one(s, &key, exptime, r->cmd == CMD_GATS);
+		if (!gat_one(s, &key, exptime, r->cmd == CMD_GATS)) {
+			output_reply(s, REPLY_NO_MEMORY);
+			return;
+		}
 		if (++done == KEYS_PER_TURN || output_pending(s) >= OUT_PAUSE) {
 			session_put_off(s, rest);
 			return;

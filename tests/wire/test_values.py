@@ -278,6 +278,27 @@ def test_without_eviction_what_is_stored_stays(dozo):
         assert conn.stats("settings")["evictions"] == "off"
 
 
+def test_a_hit_without_memory_for_its_time_is_no_miss(dozo):
+    """-M, and no room for items that have a time to live as well."""
+    one = dozo("-M", "-m", "8")
+    no_memory = b"SERVER_ERROR out of memory\r\n"
+    value = b"x" * 100
+    with one.connect(60) as conn:
+        for first in range(0, 90000, 1000):
+            conn.send(b"".join(
+                b"set m%05d 0 0 100 noreply\r\n%s\r\n" % (number, value)
+                for number in range(first, first + 1000)))
+        assert conn.ask(b"mn\r\n", timeout_s=60).endswith(b"MN\r\n")
+        assert int(conn.stats()["store_no_memory"]) > 0
+        for number in range(200):
+            key = b"m%05d" % number
+            assert conn.ask(b"touch %s 1000\r\n" % key) == no_memory
+            assert conn.ask(b"gat 1000 %s none\r\n" % key) == no_memory
+            assert conn.ask(b"gats 1000 none %s\r\n" % key) == no_memory
+            assert fetch(conn, key) == value
+        assert conn.ask(b"gat 1000 none\r\n") == b"END\r\n"
+
+
 def test_without_eviction_a_refused_set_deletes(dozo):
     """No memory: set deletes the old item, add and replace leave it."""
     one = dozo("-M", "-m", "16")
