@@ -28,7 +28,8 @@ enum {
 struct system_dir {
 	struct dir dir; /* first: it is what others see */
 	int fd;
-	int lock_fd; /* -1: not locked */
+	int lock_fd;       /* -1: not locked */
+	bool counts_links; /* a file without a name is one that was removed */
 };
 
 static const struct dir_ops system_ops;
@@ -108,14 +109,24 @@ static long system_write(struct dir *d, int file, const struct iovec *part,
 	return put < 0 ? -errno : put;
 }
 
+static bool has_no_name(int fd)
+{
+	struct stat s;
+
+	return fstat(fd, &s) == 0 && s.st_nlink == 0;
+}
+
+/* What has no name any more is lost with this process, synced or not. */
 static int system_sync(struct dir *d, int file)
 {
 	int result;
 
-	(void)d;
 	do {
 		result = fdatasync(file);
 	} while (again(result));
+	if (result == 0 && of(d)->counts_links && has_no_name(file)) {
+		return -ENOENT;
+	}
 	return told(result);
 }
 
@@ -221,6 +232,7 @@ static int system_lock(struct dir *d, const char *name)
 		return result;
 	}
 	s->lock_fd = fd;
+	s->counts_links = !has_no_name(fd);
 	return 0;
 }
 
@@ -260,6 +272,7 @@ struct dir *dir_system(const char *path, int *error)
 	}
 	s->dir.ops = &system_ops;
 	s->lock_fd = -1;
+	s->counts_links = false;
 	s->fd = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 	if (s->fd < 0) {
 		*error = s->fd;

@@ -43,7 +43,8 @@ struct dir_ops {
 	/* Bytes written, at least 1; perhaps fewer than given. */
 	long (*write)(struct dir *d, int file, const struct iovec *part,
 		      int count, uint64_t offset);
-	int (*sync)(struct dir *d, int file); /* data and size */
+	/* Data and size; -ENOENT, if that is seen: the file was removed. */
+	int (*sync)(struct dir *d, int file);
 	int64_t (*size)(struct dir *d, int file);
 	void (*close)(struct dir *d, int file);
 	/* -EXDEV if the other directory is not on the same file system. */

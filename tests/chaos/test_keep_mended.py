@@ -62,15 +62,19 @@ class Stored:
         keepkit.check_values(one, self.items)
 
 
-def check_read_only(one, stored, problem):
+def check_refused(one, stored, state, problem):
     with one.connect() as conn:
         assert conn.ask(b"delete k0\r\n").startswith(READ_ONLY)
         assert keepkit.mg(conn, b"k0")["v"] == stored.items[b"k0"]
         dozo = conn.stats("dozo")
-        assert dozo["journal_state"] == "read-only"
+        assert dozo["journal_state"] == state
         assert problem in dozo["journal_problem"]
-    assert "the journal cannot be written: %s; changes are refused" % \
-        problem in one.stderr()
+    assert problem + "; changes are refused" in one.stderr()
+
+
+def check_read_only(one, stored, problem):
+    check_refused(one, stored, "read-only",
+                  "the journal cannot be written: " + problem)
 
 
 def test_a_directory_that_is_read_only_for_a_while():
@@ -129,16 +133,24 @@ def test_a_directory_that_is_moved():
         stored.check(keep.start())
 
 
-def test_a_directory_that_is_removed():
-    """The next file cannot be begun: from then on changes are refused.  It
-    is never taken for one to begin anew in."""
+@pytest.mark.parametrize("fsync", ["always", "everysec", "never"])
+def test_a_directory_that_is_removed(fsync):
+    """The next sync says so, which comes with the next file at the latest:
+    from then on changes are refused.  It is never taken for one to begin
+    anew in."""
     stored = Stored()
     with keep_of_nobody() as keep:
-        one = keep.start()
+        one = keep.start("--fsync=" + fsync)
         assert stored.more(one, 10)
         shutil.rmtree(keep.path)
+        if fsync == "always":
+            assert not stored.more(one, 1), "acknowledged, and nowhere"
+        elif fsync == "everysec":
+            stored.more(one, 1)
+            keepkit.await_stat(one, "read_only", lambda on: on == 1)
         stored.until_refused(one)
-        check_read_only(one, stored, "No such file or directory")
+        check_refused(one, stored, "distrust", "the journal could not be "
+                      "synced: No such file or directory")
         one.signal(signal.SIGTERM)
         assert one.wait(keepkit.WAIT_S) == 1, one.stderr()
         assert "the stop is not a clean one" in one.stderr()
