@@ -90,6 +90,27 @@ static bool make_log(struct keeping *k, const struct settings *set, char *why)
 	return k->log != NULL;
 }
 
+/* Another data directory is perhaps in use by a server, and is no archive. */
+static bool check_archive(const struct keeping *k, const struct settings *set,
+			  char *why)
+{
+	int file = dir_open(k->archive, NAME_IDENTITY, FILE_READ);
+
+	if (file == -ENOENT) {
+		return true;
+	}
+	if (file < 0) {
+		problem(why, "--archive-dir: %s: %s", set->archive_dir,
+			strerror(-file));
+		return false;
+	}
+	dir_close(k->archive, file);
+	problem(why,
+		"--archive-dir: %s is a data directory: it has a file \"%s\"",
+		set->archive_dir, NAME_IDENTITY);
+	return false;
+}
+
 static bool open_archive(struct keeping *k, const struct settings *set,
 			 char *why)
 {
@@ -107,7 +128,7 @@ static bool open_archive(struct keeping *k, const struct settings *set,
 			set->archive_dir);
 		return false;
 	}
-	return true;
+	return check_archive(k, set, why);
 }
 
 bool keeping_open(struct keeping *k, const struct settings *set,

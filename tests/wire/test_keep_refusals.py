@@ -267,6 +267,21 @@ def test_an_archive_that_is_missing(keep):
     starts(keep)
 
 
+def test_an_archive_that_is_a_data_directory(keep):
+    """Of a server that runs or of none: their files would be mixed."""
+    other = keep.top + "/other"
+    os.mkdir(other)
+    one = server.Server("dozo", ["--data-dir", other])
+    try:
+        for _ in ("it runs", "it has ended"):
+            refused("--data-dir", keep.path, "--archive-dir", other,
+                    says=["--archive-dir: " + other, "is a data directory"])
+            one.stop()
+    finally:
+        one.kill()
+    starts(keep)
+
+
 def test_two_servers_on_one_directory(keep):
     with keep.start().connect() as conn:
         keepkit.ms(conn, b"mine", b"x")
