@@ -445,6 +445,11 @@ bool keeping_stop(struct node *n)
 	return true;
 }
 
+bool keeping_is_stuck(const struct keeping *k)
+{
+	return k->keeper != NULL && keeper_is_stuck(k->keeper);
+}
+
 /* ---- for workers ------------------------------------------------------- */
 
 /* May the request change data?  mg does with some of its flags. */

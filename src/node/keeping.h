@@ -54,6 +54,12 @@ int keeping_start(struct node *n); /* 0 or an errno value */
  */
 bool keeping_stop(struct node *n);
 
+/*
+ * Behind keeping_stop(): an archive that does not answer holds a thread.
+ * Nothing of the node may be freed then.
+ */
+bool keeping_is_stuck(const struct keeping *k);
+
 /* No thread uses the store any more; it is still there. */
 void keeping_release(struct keeping *k);
 

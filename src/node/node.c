@@ -329,6 +329,9 @@ void node_free(struct node *n)
 	panic_set_report(NULL, NULL);
 	acceptor_close(&n->acceptor);
 	stop_threads(n);
+	if (keeping_is_stuck(&n->keeping)) {
+		return; /* the end of the process is all that ends that */
+	}
 	control_release(&n->control);
 	for (uint32_t i = 0; i < n->worker_count; i++) {
 		worker_release(&n->workers[i]);

@@ -132,6 +132,7 @@ void errand_run(struct errand *e)
 		.abandon = &e->abandon,
 	};
 	if (e->error == 0) {
+		atomic_store(&e->clears, true);
 		archive_old_files(&e->old);
 	}
 }

@@ -38,6 +38,8 @@ struct errand {
 	/* Rung for the errand: abandoned, or settle() may go on. */
 	struct bell bell;
 	_Atomic bool abandon;
+	/* The snapshot stands, if one was wanted; the rest is clearing away. */
+	_Atomic bool clears;
 	/* How it went. */
 	int error; /* of the snapshot; 0: it stands; -ECANCELED: abandoned */
 	struct snapshot_progress made;

@@ -48,6 +48,8 @@ enum {
 	RETRY_MS = 1000,
 	LATER = 60, /* times as long, for a snapshot or the archive */
 	SETTLE_MS = 10,
+	ARCHIVE_WAIT_MS = 30000,
+	LOOK_MS = 100,
 };
 
 /* Of a snapshot: keeper_snapshot() may ask when there is none. */
@@ -752,10 +754,6 @@ static void *journal_main(void *arg)
 				  at == FOREVER_MS ? FOREVER_MS : at - now);
 		}
 	}
-	if (k->errand_runs) {
-		errand_abandon(&k->errand);
-		end_errand(k, clock_ms());
-	}
 	return NULL;
 }
 
@@ -873,6 +871,56 @@ int keeper_start(struct keeper *k)
 	return error;
 }
 
+/*
+ * Nobody else looks after the errand any more: waits until it has ended, but
+ * while it clears files away not for ever.  False: the archive does not answer.
+ */
+static bool await_errand(struct keeper *k)
+{
+	uint32_t wait_ms = k->config.archive_wait_ms != 0 ?
+				   k->config.archive_wait_ms :
+				   ARCHIVE_WAIT_MS;
+	uint64_t until = FOREVER_MS;
+	bool given_up = false;
+
+	while (!errand_has_ended(&k->errand)) {
+		uint32_t seen = bell_count(&k->bell);
+		uint64_t now = clock_ms();
+
+		if (until == FOREVER_MS && atomic_load(&k->errand.clears)) {
+			until = now + wait_ms;
+		}
+		if (now < until) {
+			bell_wait(&k->bell, seen, LOOK_MS);
+		} else if (given_up) {
+			diag(DIAG_ERROR,
+			     "the archive does not answer; old files stay");
+			return false;
+		} else {
+			given_up = true;
+			until = now + wait_ms;
+			errand_abandon(&k->errand);
+			diag(DIAG_WARN, "the archive takes long; what is left "
+					"is moved after the next start");
+		}
+	}
+	return true;
+}
+
+/* Ends the errand that runs; false: the archive does not let it. */
+static bool end_last_errand(struct keeper *k)
+{
+	if (!k->errand_runs) {
+		return true;
+	}
+	errand_abandon(&k->errand);
+	if (!await_errand(k)) {
+		return false;
+	}
+	end_errand(k, clock_ms());
+	return true;
+}
+
 /* Writes and syncs all that is in the log; false: why not. */
 static bool write_last(struct keeper *k, char *why)
 {
@@ -910,7 +958,14 @@ static bool last_snapshot(struct keeper *k, char *why)
 	k->errand.gently = false;
 	k->errand.settle = NULL;
 	k->counted_from = k->journal.bytes_written;
-	errand_run(&k->errand);
+	if (errand_start(&k->errand, &k->bell, &k->urgent) != 0) {
+		errand_run(&k->errand);
+	} else if (await_errand(k)) {
+		errand_join(&k->errand);
+	} else {
+		k->errand_runs = true;
+		return true; /* it stands, or it would not clear away */
+	}
 	judge_errand(k, clock_ms());
 	if (k->errand.error < 0) {
 		snprintf(why, PROBLEM_SIZE, "the last snapshot failed: %s",
@@ -922,7 +977,7 @@ static bool last_snapshot(struct keeper *k, char *why)
 bool keeper_stop(struct keeper *k, char *why)
 {
 	char unwritten[PROBLEM_SIZE] = "";
-	bool written, clean;
+	bool written, clean, ended;
 
 	if (k->started) {
 		atomic_store(&k->stopping, true);
@@ -930,9 +985,14 @@ bool keeper_stop(struct keeper *k, char *why)
 		pthread_join(k->thread, NULL);
 		k->started = false;
 	}
+	ended = end_last_errand(k);
 	written = write_last(k, unwritten);
 	journal_close(&k->journal);
-	clean = last_snapshot(k, why);
+	clean = ended && last_snapshot(k, why);
+	if (!ended) {
+		snprintf(why, PROBLEM_SIZE,
+			 "no last snapshot, while the archive does not answer");
+	}
 	if (!clean && !written) {
 		memcpy(why, unwritten, PROBLEM_SIZE);
 	}
@@ -941,12 +1001,20 @@ bool keeper_stop(struct keeper *k, char *why)
 	return clean;
 }
 
+bool keeper_is_stuck(const struct keeper *k)
+{
+	return !k->started && k->errand_runs;
+}
+
 void keeper_free(struct keeper *k)
 {
 	if (k == NULL) {
 		return;
 	}
 	check(!k->started);
+	if (k->errand_runs) {
+		errand_join(&k->errand);
+	}
 	log_cursor_close(&k->cursor);
 	journal_close(&k->journal);
 	free(k);

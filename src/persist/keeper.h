@@ -58,6 +58,9 @@ struct keeper_config {
 	/* What failed is tried again after this, a snapshot or the archive
 	 * after 60 times that; 0: a second. */
 	uint32_t retry_ms;
+	/* At a stop, for an archive that does not answer; 0: half a minute
+	 * until no more files are moved, and as long again for the last. */
+	uint32_t archive_wait_ms;
 	uint32_t (*now_s)(void *arg); /* the store's time; any thread */
 	/* On the keeper's threads; quick.  With SYNC_ALWAYS: all up to `lsn`
 	 * is durable. */
@@ -80,12 +83,19 @@ int keeper_start(struct keeper *k); /* 0 or an errno value */
 
 /*
  * Nothing changes any more: ends the threads, writes all, syncs, takes the
- * snapshot of a clean stop, with which the journals go.  The work is done on
- * the calling thread, and nothing is told to the node any more.  False: what
+ * snapshot of a clean stop, with which the journals go.  The caller waits, and
+ * nothing is told to the node any more.  False: what
  * was acknowledged is durable as far as the policy goes, but the stop is not a
  * clean one; `why` (of PROBLEM_SIZE) says so.
  */
 bool keeper_stop(struct keeper *k, char *why);
+
+/*
+ * After keeper_stop(): an archive that does not answer holds a thread, which
+ * may go on to use the store and all that was configured.  None of it may be
+ * freed then: the process is to end.  keeper_free() would wait for the thread.
+ */
+bool keeper_is_stuck(const struct keeper *k);
 
 /* One that was started must have been stopped.  NULL is fine. */
 void keeper_free(struct keeper *k);

@@ -791,6 +791,53 @@ static void test_archive_completes(void **state)
 	world_close(&w);
 }
 
+/*
+ * One that does not answer does not hold up a stop for ever, and nothing is
+ * lost by that: the last snapshot stands, if it could be taken.
+ */
+static void test_archive_hangs(void **state)
+{
+	struct world w = { .archive = memdir_new() };
+	struct world at_archive = { 0 };
+	struct hold h = { .op = MEMDIR_CREATE, .prefix = "journal-" };
+	struct recovery r;
+	char why[PROBLEM_SIZE];
+	uint64_t lsn;
+
+	(void)state;
+	memdir_set_watch(w.archive, world_watch, &at_archive);
+	world_hold(&at_archive, &h);
+	w.config.archive_wait_ms = 50;
+	world_open(&w, SYNC_NEVER);
+	lsn = world_changes(&w, 500);
+	assert_true(world_stop(&w, why));
+	assert_true(keeper_is_stuck(w.k));
+	world_let_go(&at_archive, &h);
+	world_reopen(&w, &r);
+	assert_true(r.clean);
+	assert_int_equal(r.next_lsn, lsn);
+	world_compare(&w, &w, lsn);
+	/* When it hangs before the stop there is no last snapshot. */
+	world_start(&w);
+	world_hold(&at_archive, &h);
+	lsn = world_changes(&w, 500);
+	assert_true(keeper_snapshot(w.k));
+	wait_until(&at_archive, atomic_load(&h.held));
+	lsn = world_changes(&w, 10);
+	assert_false(world_stop(&w, why));
+	assert_non_null(strstr(why, "the archive does not answer"));
+	assert_true(keeper_is_stuck(w.k));
+	world_let_go(&at_archive, &h);
+	world_reopen(&w, &r);
+	assert_false(r.clean);
+	assert_int_equal(r.last_lsn, lsn);
+	world_compare(&w, &w, lsn);
+	world_start(&w);
+	assert_true(world_stop(&w, why));
+	assert_false(keeper_is_stuck(w.k));
+	world_release(&w);
+}
+
 /* ---- stopping ----------------------------------------------------------- */
 
 static void test_clean_stop(void **state)
@@ -1171,6 +1218,7 @@ int main(void)
 		cmocka_unit_test(test_memory_comes_back),
 		cmocka_unit_test(test_archive),
 		cmocka_unit_test(test_archive_full),
+		cmocka_unit_test(test_archive_hangs),
 		cmocka_unit_test(test_archive_of_another),
 		cmocka_unit_test(test_archive_completes),
 		cmocka_unit_test(test_clean_stop),
