@@ -5,7 +5,7 @@ import os
 import socket
 import time
 
-from suite.datadirs import DataDirs, process_ns
+from suite.datadirs import DataDirs
 from suite.load import VALUE_BYTES
 from suite.report import Target
 from suite.rounds import Table, turns
@@ -55,10 +55,15 @@ def wait_until(what, done):
         time.sleep(0.05)
 
 
+def is_written(stats):
+    return int(stats["journal_written_lsn"]) >= int(stats["lsn"])
+
+
 def settle(server):
     """Waits until nothing is written by itself, and all else is durable."""
     time.sleep(LOST_S)
     if server.name == "dozo":
+        wait_until("the journal", lambda: is_written(server.stats("dozo")))
         wait_until("a snapshot",
                    lambda: server.stats()["snapshot_running"] == "0")
     else:
@@ -129,7 +134,7 @@ def restart_s(server):
             raise Failure(f"{server.name}: no hit: {server.said()}")
         time.sleep(0.002)
     took = time.monotonic() - began
-    return took, process_ns(server) / 1e9
+    return took, server.cpu_ns() / 1e9
 
 
 def check(bench, server, items):

@@ -6,8 +6,7 @@ import subprocess
 import threading
 import time
 
-from suite.datadirs import (NO_SNAPSHOT, REDIS_NEVER, DataDirs, process_ns,
-                            threads_ns)
+from suite.datadirs import NO_SNAPSHOT, REDIS_NEVER, DataDirs, threads_ns
 from suite.load import VALUE_BYTES
 from suite.report import Target
 from suite.rounds import Table, turns
@@ -54,7 +53,7 @@ class Snapshots:
         except (Failure, OSError) as e:
             self.failure = e
 
-    def wait_end(self, seconds=60):
+    def wait_end(self, seconds=240):
         """Waits until all that were begun are complete; how many."""
         deadline = time.monotonic() + seconds
         while True:
@@ -148,12 +147,12 @@ class G12:
         serves; what is no thread's, or a later one's, is a snapshot's.
         """
         threads = list(threads_ns(server))[:4]
-        before, whole = threads_ns(server), process_ns(server)
+        before, whole = threads_ns(server), server.cpu_ns()
         bench.load.run(server, SET + [
             "-d", depth, "-k", bench.keys, "--value-size", VALUE_BYTES,
             "--connections", 50, "--seed", number + 1, "--requests", count,
             "--warmup", 0])
-        whole = process_ns(server) - whole
+        whole = server.cpu_ns() - whole
         after = threads_ns(server)
         spent = [after[t] - before[t] for t in threads]
         journal = spent[3] if len(spent) > 3 else 0
@@ -174,12 +173,12 @@ class G12:
     def snapshot_cost(bench, server):
         """CPU us per item of one snapshot that nothing disturbs."""
         server.ask(b"set and_one_more 0 0 1\r\nx\r\n", b"STORED\r\n")
-        before = process_ns(server)
+        before = server.cpu_ns()
         with Snapshots(server) as taken:
             taken.over.set()
         if taken.wait_end() < 1:
             raise Failure("no snapshot was taken")
-        cost = (process_ns(server) - before) / 1000 / bench.keys
+        cost = (server.cpu_ns() - before) / 1000 / bench.keys
         bench.note(f"one snapshot: {cost:.2f} us per item")
         return cost
 
@@ -318,10 +317,10 @@ def redis_sets(bench, server, clients, count, keys):
             str(keys)] + REDIS_SET
     bench.remember(line)
     asked = int(server.info("stats")["total_commands_processed"])
-    before = process_ns(server)
+    before = server.cpu_ns()
     done = subprocess.run(line, capture_output=True, text=True, timeout=120,
                           check=False)
-    spent = process_ns(server) - before
+    spent = server.cpu_ns() - before
     asked = int(server.info("stats")["total_commands_processed"]) - asked
     found = re.search(r'^"(?!test)[^"]*","([0-9.]+)"', done.stdout,
                       re.MULTILINE)
