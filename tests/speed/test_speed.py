@@ -4,8 +4,10 @@
 A machine's noise hides a loss of a few per cent in any figure of time; the
 number of instructions that the worker executes in user space is nearly the
 same in every run.  What is left is the seed of the hash, which decides what
-collides: over six runs no kind moved by more than 1.4 per cent, so one that
-differs from the baseline by more than TOLERANCE has been changed.  System calls
+collides: most kinds move by less than one per cent, the evicting one by two.
+So where anything differs from the baseline by more than a third of TOLERANCE,
+the median of three runs is what counts, and a kind for which that differs by
+more than TOLERANCE has been changed.  System calls
 count as one instruction, and cache misses as nothing: `make bench` is for
 them.
 
@@ -19,7 +21,6 @@ too high, or the next loss would hide behind the gain: accept it.
 import os
 import platform
 import re
-import statistics
 
 import pytest
 
@@ -110,18 +111,30 @@ def write_table(counts, baseline):
             file.write("\n")
 
 
+def is_near(counts, baseline):
+    """So near that other seeds would hardly bring one beyond TOLERANCE."""
+    return baseline is None or all(
+        abs(per_request(counts[kind]) / baseline[kind] - 1) <= TOLERANCE / 3
+        for kind in NAMES)
+
+
 @pytest.fixture(scope="session", name="counts")
 def counts_fixture():
-    runs = [measure() for _ in range(3 if ACCEPT else 1)]
+    """Of one run, or for each kind that of the median of three."""
+    runs = [measure()]
+    assert sorted(runs[0]) == sorted(NAMES)
+    if ACCEPT or not is_near(runs[0], read_baseline().get(toolchain())):
+        runs += [measure(), measure()]
+    counts = {kind: sorted((run[kind] for run in runs),
+                           key=per_request)[len(runs) // 2]
+              for kind in NAMES}
     if ACCEPT:
         baseline = read_baseline()
-        baseline[toolchain()] = {
-            kind: statistics.median(per_request(run[kind]) for run in runs)
-            for kind in NAMES}
+        baseline[toolchain()] = {kind: per_request(counts[kind])
+                                 for kind in NAMES}
         write_baseline(baseline)
-    assert sorted(runs[0]) == sorted(NAMES)
-    write_table(runs[0], read_baseline().get(toolchain()))
-    return runs[0]
+    write_table(counts, read_baseline().get(toolchain()))
+    return counts
 
 
 @pytest.fixture(scope="session", name="baseline")
