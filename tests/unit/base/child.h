@@ -19,7 +19,7 @@ struct child {
 	int status; /* of waitpid() */
 };
 
-enum { CHILD_DEADLINE_S = 30 };
+enum { CHILD_DEADLINE_S = 120 };
 
 /* In the child: runs, and is ended by a signal when that takes too long. */
 static inline void child_main(int fd, void (*run)(void))

@@ -17,7 +17,7 @@
 
 #include "base/lock.h"
 
-enum { THREADS = 4, ROUNDS = 50000, DEADLINE_S = 30 };
+enum { THREADS = 4, ROUNDS = 50000, DEADLINE_S = 120 };
 
 struct shared {
 	struct lock lock;

@@ -21,7 +21,7 @@
 #include "io/loop.h"
 
 enum {
-	DEADLINE_MS = 30000,
+	DEADLINE_MS = 120000, /* only a failure waits as long */
 	/* Turns without a ready stream after which a loop counts as settled:
 	 * more than the longest chain of effects in these tests. */
 	SETTLED_TURNS = 8,

@@ -26,7 +26,7 @@ enum {
 	ROUNDS = 15000, /* of each writer */
 	BIG_EVERY = 1000,
 	PARTS = 4,
-	DEADLINE_S = 120,
+	DEADLINE_S = 600,
 };
 
 #define RECORDS ((uint64_t)WRITERS * ROUNDS)

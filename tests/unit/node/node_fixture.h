@@ -22,7 +22,7 @@
 #include "node/node.h"
 #include "node/node_state.h"
 
-enum { HEAR_MS = 10000 };
+enum { HEAR_MS = 120000 };
 
 struct node_fixture {
 	struct settings settings;

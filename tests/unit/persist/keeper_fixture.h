@@ -37,8 +37,8 @@ enum {
 	OPS_MAX = 20000,
 	POINTS_MAX = 20000,
 	STATES_MAX = 64,
-	DEADLINE_MS = 30000,
-	RETRY = 20, /* ms; a snapshot's is 1.2 s */
+	DEADLINE_MS = 120000, /* only a failure waits as long */
+	RETRY = 20,           /* ms; a snapshot's is 1.2 s */
 	VALUE_SIZE = 100,
 	WINDOW = 4 << 20,
 };

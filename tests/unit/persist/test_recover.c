@@ -411,7 +411,7 @@ static void test_threads(void **state)
 	for (unsigned i = 0; i < WRITERS; i++) {
 		start_writer(&writers[i], &l, i, &writing);
 	}
-	while (atomic_load(&writing) > 0) {
+	do {
 		struct snapshot_writer *w = life_snapshot_begin(&l);
 
 		do {
@@ -419,7 +419,7 @@ static void test_threads(void **state)
 		} while (snapshot_step(w, l.k.now) > 0);
 		snapshot_end(w);
 		snapshots++;
-	}
+	} while (atomic_load(&writing) > 0);
 	for (int i = 0; i < WRITERS; i++) {
 		pthread_join(writers[i].thread, NULL);
 		store_ctx_free(writers[i].l.k.c);
