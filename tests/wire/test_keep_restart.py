@@ -498,7 +498,7 @@ def test_sigterm_ends_a_recovery():
     with keepkit.Keep("-m", "256", "--fsync=never") as keep:
         big_keep(keep, 24)
         names = keep.names()
-        one = keep.start(wait=False, env=slow_reads(200))
+        one = keep.start(wait=False, env=slow_reads(50))
         keepkit.await_true("a lock", lambda: (
             one.check() or is_locked(os.path.join(keep.path, "lock"))))
         one.signal(signal.SIGTERM)
@@ -517,10 +517,10 @@ def is_locked(path):
 
 
 def test_progress_is_told_in_the_log():
-    """Every five seconds; reads are so slow that it takes much longer."""
+    """Every five seconds; reads are so slow that it takes longer."""
     with keepkit.Keep("-m", "256", "--fsync=never") as keep:
         big_keep(keep, 24)
-        one = keep.start(wait=False, env=slow_reads(200))
+        one = keep.start(wait=False, env=slow_reads(70))
         keepkit.await_true("recovery", lambda: (
             one.check() or "recover" in one.stderr()))
         line = one.stderr().splitlines()[0]
