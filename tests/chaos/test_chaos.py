@@ -27,9 +27,9 @@ import server  # noqa: E402  (the path is set above)
 BIN = os.environ.get("CHAOS_BIN", os.path.join(
     ROOT, "build", "release", "tests", "chaos"))
 # Both behaviours at the limit share the time.
-STORM_S = int(os.environ.get("STORM_SECONDS", "80")) // 2
+STORM_S = int(os.environ.get("STORM_SECONDS", "50")) // 2
 SOAK_S = int(os.environ.get("SOAK_SECONDS", "20"))
-RESETS = int(os.environ.get("RESETS", "10000"))
+RESETS = int(os.environ.get("RESETS", "5000"))
 SEED = os.environ.get("CHAOS_SEED", str(time.time_ns() % 1000000))
 
 # The command line of the server that once ended silently; its limit of
