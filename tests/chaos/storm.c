@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -427,8 +428,20 @@ static bool storm_judge_storm(const struct storm *storm, uint64_t limit,
 	return good;
 }
 
+/* As many descriptors as there may be: by habit there are few. */
+static void descriptors_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static void storm_init(struct storm *storm, uint64_t limit, uint64_t extra)
 {
+	descriptors_raise();
 	storm->count = limit + extra;
 	storm->slots = calloc(storm->count, sizeof(*storm->slots));
 	storm->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
