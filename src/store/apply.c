@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "base/heap.h"
 #include "log/record.h"
 #include "store/space.h"
 
@@ -23,6 +24,9 @@ enum {
 	CLOCK_SLACK_S = 5,
 	SWEEP_ITEMS = 10000,
 	SWEEPS_MAX = 10000,
+	EXPECT_SPREAD = 16,
+	/* From so many bytes of tables on, their memory is made ready. */
+	PREPARE_MIN = 4 << 20,
 };
 
 /* No later change may draw what has been used. */
@@ -251,15 +255,52 @@ enum store_applied store_apply(struct store_ctx *c, const struct store_key *key,
 	}
 }
 
+/* The bytes of the tables that would be made. */
+static uint64_t expect_cost(const struct store *s, uint64_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < state_shards(s); i++) {
+		bytes += table_expect_cost(&s->shards[i].table, count);
+	}
+	return bytes;
+}
+
+/*
+ * One table gets more items than another: with room for a few more than the
+ * mean, most need not grow once again.
+ */
 void store_expect(struct store *s, uint64_t items)
 {
-	uint64_t count = items / state_shards(s);
+	struct budget *b = &s->supply.budget;
+	uint64_t mean = items / state_shards(s);
+	uint64_t count = mean + mean / EXPECT_SPREAD;
+	uint64_t bytes = expect_cost(s, count);
+	void *prepared = NULL;
 
+	if (bytes == 0 || budget_used(b) + bytes > budget_limit(b)) {
+		return;
+	}
+	if (bytes >= PREPARE_MIN) {
+		prepared = heap_prepare(bytes);
+	}
 	for (uint32_t i = 0; i < state_shards(s); i++) {
 		struct shard *shard = &s->shards[i];
 
 		lock_take(&shard->lock);
 		table_expect(&shard->table, &s->supply, count);
+		lock_give(&shard->lock);
+	}
+	heap_settle(prepared);
+}
+
+void store_fit(struct store *s)
+{
+	for (uint32_t i = 0; i < state_shards(s); i++) {
+		struct shard *shard = &s->shards[i];
+
+		lock_take(&shard->lock);
+		table_fit(&shard->table, &s->supply);
 		lock_give(&shard->lock);
 	}
 }

@@ -345,10 +345,13 @@ uint32_t store_flush_pending(struct store *s);
 /* ---- replay ------------------------------------------------------------ */
 
 /*
- * About `items` items are going to be applied: their tables grow now, and not
- * many times on the way.  A wish only; it is enough if most of them come.
+ * There are going to be about `items` items: their tables grow now, and not
+ * many times on the way, if the limit has room.  A wish only: whoever
+ * made one calls store_fit() when all have come, or when memory gets short, and
+ * tables that are too large for what is in them shrink.  Any thread.
  */
 void store_expect(struct store *s, uint64_t items);
+void store_fit(struct store *s);
 
 enum store_applied {
 	APPLY_DONE,

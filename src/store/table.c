@@ -6,7 +6,12 @@
 #include "base/check.h"
 #include "store/table.h"
 
-enum { BUCKET_BYTES = BUCKET_SLOTS * 8 };
+enum {
+	BUCKET_BYTES = BUCKET_SLOTS * 8,
+	GROWTH_SHARE = 24,
+	/* What a table may be too large by: two steps of growth. */
+	FIT_SHARE = 12,
+};
 
 static uint64_t *bucket_at(const struct table *t, uint32_t n)
 {
@@ -98,12 +103,45 @@ static bool is_crowded(const struct table *t)
 	return (uint64_t)(t->count + 1) * 100 > slots * 94;
 }
 
+/* Buckets for so many items, as full as they become before they are more. */
+static uint64_t buckets_for(uint64_t count)
+{
+	return count * 100 / 94 / BUCKET_SLOTS + 1;
+}
+
+/* The buckets that a table is to grow to; 0: it is large enough, or nearly. */
+static uint32_t expected_buckets(const struct table *t, uint64_t count)
+{
+	uint64_t now = table_nbuckets(t);
+	uint64_t n = buckets_for(count);
+
+	return n > now + now / GROWTH_SHARE && n <= UINT32_MAX ? (uint32_t)n :
+								 0;
+}
+
+size_t table_expect_cost(const struct table *t, uint64_t count)
+{
+	uint32_t n = expected_buckets(t, count);
+
+	return n > 0 ? supply_cost((size_t)n * BUCKET_BYTES) : 0;
+}
+
 void table_expect(struct table *t, struct supply *s, uint64_t count)
 {
-	uint64_t n = count * 100 / 94 / BUCKET_SLOTS + 1;
+	uint32_t n = expected_buckets(t, count);
 
-	if (n > table_nbuckets(t) && n <= UINT32_MAX) {
-		(void)rebuild(t, s, (uint32_t)n);
+	if (n > 0) {
+		(void)rebuild(t, s, n);
+	}
+}
+
+void table_fit(struct table *t, struct supply *s)
+{
+	uint32_t n = (uint32_t)buckets_for(t->count);
+
+	if (n + 1 + n / FIT_SHARE < table_nbuckets(t)) {
+		/* Refused: it stays as large as it is. */
+		(void)rebuild(t, s, n);
 	}
 }
 
@@ -112,7 +150,7 @@ uint64_t *table_insert(struct table *t, struct supply *s, uint32_t tag,
 {
 	uint32_t n = table_nbuckets(t);
 
-	if (is_crowded(t) && !rebuild(t, s, n + 1 + n / 24) &&
+	if (is_crowded(t) && !rebuild(t, s, n + 1 + n / GROWTH_SHARE) &&
 	    t->count == n * BUCKET_SLOTS) {
 		return NULL;
 	}

@@ -152,8 +152,17 @@ static inline uint64_t *probe_next(struct probe *p)
 /* The slot with this tag and location, or NULL. */
 uint64_t *table_find(const struct table *t, uint32_t tag, uint64_t location);
 
-/* Makes room for `count` items at once, if there is memory. */
+/*
+ * Makes room for `count` items at once, if there is memory, and if that is more
+ * than a step of growth away.
+ */
 void table_expect(struct table *t, struct supply *s, uint64_t count);
+
+/* What would be charged for the larger table; 0: there is none to come. */
+size_t table_expect_cost(const struct table *t, uint64_t count);
+
+/* Gives back what is much too large for the items that are there. */
+void table_fit(struct table *t, struct supply *s);
 
 /*
  * Adds an item, growing the table when it is time.  NULL: it is full and

@@ -347,6 +347,77 @@ static void test_unknown_kinds(void **state)
 	fixture_close(&f);
 }
 
+/* ---- tables that are made before they are needed ------------------------ */
+
+enum { EXPECTED = 100000 };
+
+static void apply_many(struct fixture *f, uint64_t from, uint64_t to)
+{
+	char name[32];
+
+	for (uint64_t n = from; n < to; n++) {
+		snprintf(name, sizeof(name), "key-%llu", (unsigned long long)n);
+		assert_int_equal(apply(f, item(n + 1, name, "value")),
+				 APPLY_DONE);
+	}
+}
+
+/* What the tables take, with as many items and no wish. */
+static uint64_t plain_table_bytes(void)
+{
+	struct fixture f;
+	uint64_t bytes;
+
+	fixture_open(&f, 64 * MIB, true);
+	apply_many(&f, 0, EXPECTED);
+	bytes = stats_of(&f).table_bytes;
+	fixture_close(&f);
+	return bytes;
+}
+
+static void test_expected(void **state)
+{
+	uint64_t plain = plain_table_bytes();
+	struct fixture f;
+	uint64_t bytes;
+
+	(void)state;
+	fixture_open(&f, 64 * MIB, true);
+	store_expect(f.s, EXPECTED);
+	bytes = stats_of(&f).table_bytes;
+	assert_in_range(bytes, plain / 100 * 95, plain / 100 * 110);
+	apply_many(&f, 0, EXPECTED);
+	assert_in_range(stats_of(&f).table_bytes, bytes, bytes / 100 * 105);
+	store_fit(f.s);
+	assert_true(stats_of(&f).table_bytes <= plain / 100 * 110);
+	/* So many that their memory is made ready; and they do not come. */
+	store_expect(f.s, 10 * EXPECTED);
+	assert_true(stats_of(&f).table_bytes > 9 * plain);
+	store_verify(f.s);
+	store_fit(f.s);
+	assert_true(stats_of(&f).table_bytes <= plain / 100 * 110);
+	store_verify(f.s);
+	fixture_close(&f);
+}
+
+/* The tables never take what the limit has not. */
+static void test_expected_too_many(void **state)
+{
+	struct fixture f;
+	uint64_t used;
+
+	(void)state;
+	fixture_open(&f, 8 * MIB, true);
+	used = stats_of(&f).memory_used;
+	store_expect(f.s, 2000000);
+	assert_int_equal(stats_of(&f).memory_used, used);
+	store_expect(f.s, UINT64_MAX);
+	assert_int_equal(stats_of(&f).memory_used, used);
+	store_expect(f.s, 200000);
+	assert_in_range(stats_of(&f).memory_used, used + 1, 8 * MIB);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +432,8 @@ int main(void)
 		cmocka_unit_test(test_expired_makes_room),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_unknown_kinds),
+		cmocka_unit_test(test_expected),
+		cmocka_unit_test(test_expected_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,6 +196,41 @@ static void test_cost(void **state)
 	}
 }
 
+/* Room that is expected comes at once, and goes if nobody came. */
+static void test_expected(void **state)
+{
+	struct fixture *f = *state;
+	size_t cost = table_expect_cost(&f->t, ITEMS);
+	uint32_t n;
+
+	table_expect(&f->t, &f->supply, ITEMS);
+	assert_int_equal(table_cost(&f->t), cost);
+	assert_int_equal(budget_used(&f->supply.budget), cost);
+	assert_true((double)cost / ITEMS < 9);
+	n = table_nbuckets(&f->t);
+	for (int i = 0; i < ITEMS; i++) {
+		insert(f, i);
+	}
+	assert_int_equal(table_nbuckets(&f->t), n);
+	check_all(f);
+	/* What fits stays, and so does what is nearly large enough. */
+	table_fit(&f->t, &f->supply);
+	assert_int_equal(table_expect_cost(&f->t, ITEMS + ITEMS / 25), 0);
+	table_expect(&f->t, &f->supply, ITEMS + ITEMS / 25);
+	table_expect(&f->t, &f->supply, 10);
+	assert_int_equal(table_nbuckets(&f->t), n);
+	table_expect(&f->t, &f->supply, 3 * ITEMS);
+	assert_true(table_nbuckets(&f->t) > 2 * n);
+	check_all(f);
+	f->refuse = true;
+	table_fit(&f->t, &f->supply);
+	assert_true(table_nbuckets(&f->t) > 2 * n);
+	f->refuse = false;
+	table_fit(&f->t, &f->supply);
+	assert_int_equal(table_nbuckets(&f->t), n);
+	check_all(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +241,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cost, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_expected, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
