@@ -16,11 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "persist/journal_reader.h"
 
-/* Behind the file in memory, so that one of no bytes is some, too. */
-enum { SLACK = RECORD_ALIGN };
+enum {
+	/* Behind the file in memory, so that one of no bytes is some, too. */
+	SLACK = RECORD_ALIGN,
+	/* Room of this size on is mapped, for huge pages: to touch the pages of
+	 * a heap for the first time may take longer than all else. */
+	ROOM_MAPPED = 4 << 20,
+	/* Only a mapping of whole ones begins where one can lie. */
+	HUGE_PAGE = 2 << 20,
+};
 
 /* "journal-...: " and what the rest says. */
 static void tell(char *problem, uint64_t lsn, const char *format, ...)
@@ -128,6 +136,31 @@ bool journal_line(struct dir *dir, const uint64_t *lsns, size_t count,
 
 /* ---- one file ----------------------------------------------------------- */
 
+static void release_room(struct journal_file *f)
+{
+	if (f->room >= ROOM_MAPPED) {
+		arena_unmap(f->data, f->room);
+	} else {
+		free(f->data);
+	}
+	f->data = NULL;
+	f->room = 0;
+}
+
+static void get_room(struct journal_file *f, size_t n)
+{
+	if (n >= ROOM_MAPPED) {
+		n = (n + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+		f->data = arena_map(n);
+	} else {
+		f->data = malloc(n);
+	}
+	f->room = f->data != NULL ? n : 0;
+	if (f->room >= ROOM_MAPPED) {
+		arena_want_huge(f->data, n);
+	}
+}
+
 /* Memory for all of it. */
 static bool make_room(struct journal_file *f)
 {
@@ -141,9 +174,8 @@ static bool make_room(struct journal_file *f)
 	if (f->size + SLACK <= f->room) {
 		return true;
 	}
-	free(f->data);
-	f->data = malloc(f->size + SLACK);
-	f->room = f->data != NULL ? f->size + SLACK : 0;
+	release_room(f);
+	get_room(f, f->size + SLACK);
 	if (f->data == NULL) {
 		tell(f->problem, f->link->lsn, "no memory for its %zu bytes",
 		     f->size);
@@ -362,9 +394,7 @@ enum journal_check journal_file_open(struct journal_file *f, struct dir *dir,
 void journal_file_close(struct journal_file *f)
 {
 	close_file(f);
-	free(f->data);
-	f->data = NULL;
-	f->room = 0;
+	release_room(f);
 }
 
 bool journal_next(const char *data, size_t end, size_t *at, struct record *r)

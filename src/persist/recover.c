@@ -465,14 +465,15 @@ static bool sum_up(struct recoverer *r, uint64_t evictions)
 
 		out->expired += h->expired;
 		out->not_kept += h->not_kept;
-		if (h->time > out->time) {
-			out->time = h->time;
-		}
 	}
-	out->records = r->crew.hands[0].records;
+	if (r->crew.time > out->time) {
+		out->time = r->crew.time;
+	}
+	out->records = r->crew.records;
 	crew_release(&r->crew);
 	set_limit(r, r->crew.limit);
 	drop_expired(r);
+	store_fit(r->config->store);
 	store_stats(r->config->store, &stats);
 	out->items = stats.items;
 	out->not_kept += stats.evictions - evictions;

@@ -704,6 +704,101 @@ static void test_full_memory(void **state)
 	memdir_free(m);
 }
 
+static struct store_stats stats_of(const struct life *l)
+{
+	struct store_stats stats;
+
+	store_stats(l->k.s, &stats);
+	return stats;
+}
+
+enum { MANY_KEYS = 10000, MANY_TIMES = 4 };
+
+/* Each key in turn: what comes next looks like new items, and is not. */
+static void write_many(struct life *l)
+{
+	for (uint64_t n = 0; n < MANY_TIMES * MANY_KEYS; n++) {
+		assert_int_equal(keep_put(&l->k, n % MANY_KEYS, 8, NULL),
+				 STORE_OK);
+		if (n % 10000 == 0) {
+			life_write(l);
+		}
+	}
+	life_sync(l);
+}
+
+/* Tables are guessed at, and are as large as they have to be at the end. */
+static void test_tables(void **state)
+{
+	struct content want;
+	uint64_t bytes;
+	struct life l;
+
+	(void)state;
+	life_init(&l, memdir_new());
+	life_begin(&l);
+	write_many(&l);
+	want = content_of(&l.k);
+	bytes = stats_of(&l).table_bytes;
+	life_kill(&l);
+	for (l.threads = 1; l.threads <= 3; l.threads++) {
+		assert_true(life_recover(&l));
+		content_equals(&want, &l.k, false);
+		assert_in_range(stats_of(&l).table_bytes, bytes / 2,
+				bytes / 100 * 110);
+		life_leave(&l);
+	}
+	content_release(&want);
+	memdir_free(l.k.m);
+}
+
+/*
+ * Without eviction, nearly full: a guess that was too high takes nothing away
+ * from the items.
+ */
+static void test_tables_no_room(void **state)
+{
+	struct content want;
+	uint64_t keys;
+	uint64_t n = 0;
+	struct life l;
+
+	(void)state;
+	life_init(&l, memdir_new());
+	l.memory = 4 * MIB;
+	l.evicts = false;
+	life_begin(&l);
+	for (; n % 64 != 0 || stats_of(&l).memory_used < l.memory / 4; n++) {
+		assert_int_equal(keep_put(&l.k, n, 1, NULL), STORE_OK);
+	}
+	keys = n;
+	life_write(&l);
+	for (; n % 64 != 0 || stats_of(&l).memory_used < l.memory / 100 * 96;
+	     n++) {
+		/* Each time that all are written they are longer. */
+		uint32_t len = (uint32_t)(30 * (n / keys));
+
+		assert_true(len < 1000);
+		assert_int_equal(keep_put(&l.k, n % keys, len, NULL), STORE_OK);
+		if (n % 5000 == 0) {
+			life_write(&l);
+		}
+	}
+	life_sync(&l);
+	want = content_of(&l.k);
+	life_kill(&l);
+	for (l.threads = 1; l.threads <= 3; l.threads++) {
+		if (!life_recover(&l)) {
+			fail_msg("%s", l.found.problem);
+		}
+		content_equals(&want, &l.k, false);
+		assert_true(stats_of(&l).memory_used <= l.memory);
+		life_leave(&l);
+	}
+	content_release(&want);
+	memdir_free(l.k.m);
+}
+
 /* ---- refusals ---------------------------------------------------------- */
 
 static void refuses(struct life *l, const char *text)
@@ -1157,6 +1252,8 @@ int main(void)
 		cmocka_unit_test(test_points),
 		cmocka_unit_test(test_less_memory),
 		cmocka_unit_test(test_full_memory),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_tables_no_room),
 		cmocka_unit_test(test_damaged_snapshot),
 		cmocka_unit_test(test_missing_files),
 		cmocka_unit_test(test_missing_in_the_middle),
