@@ -934,6 +934,7 @@ static bool write_last(struct keeper *k, char *why)
 	/* Also of what is there, if the rest could not be written. */
 	error = journal_sync(&k->journal);
 	atomic_store(&k->synced_lsn, k->journal.synced);
+	show(k);
 	if (n < 0) {
 		error = (int)n;
 	}
@@ -985,8 +986,9 @@ bool keeper_stop(struct keeper *k, char *why)
 		pthread_join(k->thread, NULL);
 		k->started = false;
 	}
-	ended = end_last_errand(k);
+	/* First what may be lost: the errand may wait for an archive. */
 	written = write_last(k, unwritten);
+	ended = end_last_errand(k);
 	journal_close(&k->journal);
 	clean = ended && last_snapshot(k, why);
 	if (!ended) {

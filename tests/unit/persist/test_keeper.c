@@ -842,6 +842,42 @@ static void test_archive_hangs(void **state)
 	world_release(&w);
 }
 
+static void *stopper_main(void *arg)
+{
+	char why[PROBLEM_SIZE];
+
+	return world_stop(arg, why) ? arg : NULL;
+}
+
+/* A stop that waits for it may be cut short: all is on disk by then. */
+static void test_hanging_archive_holds_up_no_sync(void **state)
+{
+	struct world w = { .archive = memdir_new() };
+	struct world at_archive = { 0 };
+	struct hold h = { .op = MEMDIR_CREATE, .prefix = "journal-" };
+	pthread_t stopper;
+	void *clean;
+	uint64_t lsn;
+
+	(void)state;
+	memdir_set_watch(w.archive, world_watch, &at_archive);
+	world_hold(&at_archive, &h);
+	w.config.archive_wait_ms = 2 * DEADLINE_MS;
+	world_open(&w, SYNC_NEVER);
+	world_changes(&w, 500);
+	assert_true(keeper_snapshot(w.k));
+	wait_until(&at_archive, atomic_load(&h.held));
+	lsn = world_changes(&w, 10);
+	assert_true(world_stats(&w).synced_lsn < lsn);
+	assert_int_equal(pthread_create(&stopper, NULL, stopper_main, &w), 0);
+	wait_until(&w, world_stats(&w).synced_lsn == lsn);
+	assert_true(atomic_load(&h.held));
+	world_let_go(&at_archive, &h);
+	pthread_join(stopper, &clean);
+	assert_non_null(clean);
+	world_release(&w);
+}
+
 /* ---- stopping ----------------------------------------------------------- */
 
 static void test_clean_stop(void **state)
@@ -1223,6 +1259,7 @@ int main(void)
 		cmocka_unit_test(test_archive),
 		cmocka_unit_test(test_archive_full),
 		cmocka_unit_test(test_archive_hangs),
+		cmocka_unit_test(test_hanging_archive_holds_up_no_sync),
 		cmocka_unit_test(test_archive_of_another),
 		cmocka_unit_test(test_archive_completes),
 		cmocka_unit_test(test_clean_stop),
