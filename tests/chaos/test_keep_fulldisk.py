@@ -78,7 +78,7 @@ def keep_on(disk, fsync, **options):
     return keep
 
 
-def fill_until_refused(conn, stored, limit_s=40):
+def fill_until_refused(conn, stored, limit_s=keepkit.WAIT_S):
     """Sets new keys until the server says that it is read-only.  A close is
     the end, too: with `always`, what waited will never be answered."""
     deadline = time.monotonic() + limit_s
@@ -101,7 +101,7 @@ def fill_until_refused(conn, stored, limit_s=40):
 
 
 def check_all(one, stored, every=1):
-    keepkit.check_values(one, stored, every, timeout_s=30)
+    keepkit.check_values(one, stored, every, timeout_s=keepkit.WAIT_S)
 
 
 def writable(conn):
@@ -293,9 +293,9 @@ def test_full_archive(disk, fsync):
         os.mkdir(keep.archive)
         ballast.take(64 * 1024)
         one = keep.start()
-        with one.connect(timeout_s=30) as conn:
+        with one.connect(timeout_s=keepkit.WAIT_S) as conn:
             number = 0
-            deadline = time.monotonic() + 40
+            deadline = time.monotonic() + keepkit.WAIT_S
             while keepkit.stat(one, "archive_errors") == 0:
                 assert time.monotonic() < deadline
                 for _ in range(200):

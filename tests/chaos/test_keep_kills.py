@@ -35,7 +35,7 @@ import injector  # noqa: E402  (the path is set above)
 KILLS = int(os.environ.get("KILLS", "20"))
 CONNECTIONS = 8
 DEPTH = 24
-LIFE_S = 60
+LIFE_S = 120  # only a failure takes as long as that
 FLAGS = ("--fsync=always", "-m", "256", "-M", "-t", "4",
          "--journal-size=64k", "--snapshot-size=256k")
 
@@ -102,7 +102,7 @@ class Client:
 
     def drain(self):
         """What was on its way when the server died was acknowledged."""
-        self.sock.settimeout(10)
+        self.sock.settimeout(LIFE_S)
         while self.receive():
             pass
         self.sock.close()
@@ -153,7 +153,7 @@ def read_all(one, ledger):
                 got = keepledger.read_reply(conn.buf, 0)
                 if got is not None:
                     break
-                assert conn.fill(time.monotonic() + 20)
+                assert conn.fill(time.monotonic() + LIFE_S)
             reply, end = got
             conn.take(end)
             found[name] = reply.item
@@ -188,7 +188,7 @@ def use_old_tokens(one, ledger, count=20):
             ledger.on_sent(request)
             assert conn.send(request.data)
             while keepledger.read_reply(conn.buf, 0) is None:
-                assert conn.fill(time.monotonic() + 10)
+                assert conn.fill(time.monotonic() + LIFE_S)
             reply, end = keepledger.read_reply(conn.buf, 0)
             conn.take(end)
             assert reply.word == "HD", "%r: %r" % (name, reply)
