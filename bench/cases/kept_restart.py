@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """G14: from a kill to the first hit."""
 
+import contextlib
+import mmap
 import os
 import socket
 import time
@@ -15,7 +17,7 @@ from .kept_writes import Snapshots
 
 NAME = "g14"
 TITLE = "G14: from a kill to the first hit"
-SECONDS = 240
+SECONDS = 350
 ITEMS = 5000000
 MEMORY_MIB = 2048
 REPEATS = 3
@@ -23,6 +25,10 @@ LIMIT = 5.0
 WAIT_S = 120
 LOST_S = 1.5  # what nobody has to keep that syncs each second
 CPUS = "0,1"
+# More than any of them takes; and how long memory that was given back is at
+# least as good as new.
+TOUCH_MIB = 1536
+TOUCHED_S = 2.0
 KEY, VALUE = b"the-first-hit-16", b"here"
 APPEND = ["--appendonly", "yes", "--appendfsync", "everysec"]
 NO_APPEND = ["--appendonly", "no", "--save", ""]
@@ -124,14 +130,31 @@ def has_hit(server):
     return reply.startswith(hit)
 
 
-def restart_s(server):
+def touch_memory(mib):
+    """Makes sure that memory which the system has to give is really there.
+
+    A hypervisor may take what is free, and give it back at the first touch,
+    page by page, for longer than a server takes to do its work with it.
+    """
+    with mmap.mmap(-1, mib << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as m:
+        with contextlib.suppress(OSError):
+            m.madvise(mmap.MADV_HUGEPAGE)
+        for at in range(0, len(m), mmap.PAGESIZE):
+            m[at] = 1
+
+
+def restart_s(server, touch_mib):
     """Seconds, and CPU seconds, from the start to the first hit."""
-    began = time.monotonic()
+    touch_memory(touch_mib)
+    began = touched = time.monotonic()
     server.launch()
     while not has_hit(server):
-        if server.process.poll() is not None or \
-                time.monotonic() > began + WAIT_S:
+        now = time.monotonic()
+        if server.process.poll() is not None or now > began + WAIT_S:
             raise Failure(f"{server.name}: no hit: {server.said()}")
+        if now > touched + TOUCHED_S:
+            touch_memory(touch_mib)
+            touched = time.monotonic()
         time.sleep(0.002)
     took = time.monotonic() - began
     return took, server.cpu_ns() / 1e9
@@ -167,7 +190,7 @@ def measure(bench, dirs, paths, states, items, found):
         found.size[name, state] = bytes_of(paths[name])
         server = make(dirs, name, paths[name], state)
         try:
-            wall, cpu = restart_s(server)
+            wall, cpu = restart_s(server, TOUCH_MIB // bench.divide)
             if number == repeats - 1:
                 check(bench, server, items)
         finally:
@@ -217,7 +240,11 @@ def write(section, kind, items, found):
         "cache. The last start of each is looked at: the number of items, "
         "and of dozo's 200,000 drawn at random, byte for byte.",
         "The time is wall-clock time, and the CPU time beside it says how "
-        "much of it was work.")
+        "much of it was work. Before each start, and every",
+        f"{TOUCHED_S:.0f} s until the hit, the benchmark touches "
+        f"{TOUCH_MIB * items // ITEMS} MiB of free memory: a hypervisor gives "
+        "what was free for a while",
+        "back page by page, which may take longer than the rest.")
     section.table(
         ["server", "files", "MiB", "seconds to the first hit",
          "lowest to highest", "seconds of CPU"],

@@ -637,7 +637,6 @@ static void hand_release(struct hand *h)
 
 bool crew_init(struct crew *w, const struct recover_config *config)
 {
-	uint64_t limit = budget_limit(store_budget(config->store));
 	unsigned count = config->threads;
 
 	memset(w, 0, sizeof(*w));
@@ -649,7 +648,7 @@ bool crew_init(struct crew *w, const struct recover_config *config)
 	if (count > CREW_MAX) {
 		count = CREW_MAX;
 	}
-	w->batch_bytes = limit / BATCH_SHARE / count;
+	w->batch_bytes = w->limit / BATCH_SHARE / count;
 	w->batch_max = between(w->batch_bytes / 128, BATCH_MIN, BATCH_MAX);
 	for (unsigned i = 0; i < count; i++) {
 		w->count++;
