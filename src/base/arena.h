@@ -15,6 +15,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/limits.h"
+
+/* Bytes of one, and where it can begin. */
+#define HUGE_PAGE (2 * MIB)
+
 /* `bytes` rounded up to whole pages. */
 size_t arena_round(size_t bytes);
 

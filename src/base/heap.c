@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/arena.h"
 #include "base/heap.h"
-#include "base/limits.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -23,8 +23,6 @@ enum {
 	/* What there may be between two that follow each other. */
 	GAP_MAX = 64,
 };
-
-#define HUGE_PAGE ((uintptr_t)2 * MIB)
 
 struct block {
 	struct block *next;

@@ -26,8 +26,6 @@ enum {
 	/* Room of this size on is mapped, for huge pages: to touch the pages of
 	 * a heap for the first time may take longer than all else. */
 	ROOM_MAPPED = 4 << 20,
-	/* Only a mapping of whole ones begins where one can lie. */
-	HUGE_PAGE = 2 << 20,
 };
 
 /* "journal-...: " and what the rest says. */
@@ -150,7 +148,8 @@ static void release_room(struct journal_file *f)
 static void get_room(struct journal_file *f, size_t n)
 {
 	if (n >= ROOM_MAPPED) {
-		n = (n + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+		/* Only a mapping of whole ones begins where one can lie. */
+		n = (n + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 		f->data = arena_map(n);
 	} else {
 		f->data = malloc(n);

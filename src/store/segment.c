@@ -34,7 +34,6 @@ enum {
  * a get takes a fifth less time on huge pages.
  */
 #define HUGE_FROM (32 * MIB)
-#define HUGE_PAGE (2 * MIB)
 
 static uint32_t shift_for(uint64_t limit)
 {
